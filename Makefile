@@ -1,0 +1,59 @@
+# The verbs of this repository, for people and CI alike. `make` alone lists them.
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+.SUFFIXES:
+
+# The Python that .venv is made with: the first of these that is 3.11 or newer. Override: make setup PYTHON=/usr/bin/python3.12
+PYTHON ?=
+# More arguments for pytest, e.g. make test PYTEST_ARGS='-k envelope -x'
+PYTEST_ARGS ?=
+
+BIN := .venv/bin
+MEMBERS := $(sort $(patsubst %/pyproject.toml,%,$(wildcard libs/*/pyproject.toml ingress/pyproject.toml services/*/pyproject.toml cli/pyproject.toml)))
+CODE := $(wildcard $(MEMBERS) tools tests benchmarks)
+
+.PHONY: help
+help: ## list these verbs
+	@awk 'BEGIN {FS = ":.*## "; print "make …"} /^[a-z-]+:.*## / {printf "  %-8s %s\n", $$1, $$2}' Makefile
+
+.PHONY: setup
+setup: ## make .venv with everything; installs missing Debian packages (root or sudo)
+	@PYTHON='$(PYTHON)' sh tools/setup.sh
+
+.PHONY: demo
+demo: setup ## start the whole system, send the four test messages, show what became of them
+	@$(BIN)/qscan demo
+
+.PHONY: test
+test: setup check ## check, then run every test
+	@$(BIN)/pytest $(PYTEST_ARGS)
+
+.PHONY: check
+check: setup ## lint, format, types, import rules, own rules
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/ruff format --check --quiet .
+	@$(BIN)/python -m tools.lint $(CODE)
+	@$(BIN)/lint-imports --no-cache
+	@$(BIN)/mypy $(CODE)
+
+.PHONY: bench
+bench: setup ## benchmark side by side with clamd alone
+	@$(BIN)/python -m benchmarks.run
+
+.PHONY: chaos
+chaos: setup ## the long kill test: 20 kills per process
+	@$(BIN)/pytest tests/chaos --chaos-kills=20 $(PYTEST_ARGS)
+
+.PHONY: fmt
+fmt: setup ## format, and fix what ruff can fix safely
+	@$(BIN)/ruff check --quiet --fix-only . && $(BIN)/ruff format .
+
+.PHONY: lock
+lock: setup ## choose versions anew and write requirements/*.txt
+	@$(BIN)/python -m tools.lock
+
+.PHONY: clean
+clean: ## remove what the other verbs have made
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis build
+	find $(CODE) -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,1 @@
+"""qscan-ingressd: stands between qscan-queue and the unpacker, beside the MTA."""

@@ -1,0 +1,1 @@
+"""Quarantine, archive and log files of qscan."""

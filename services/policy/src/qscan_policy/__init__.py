@@ -1,0 +1,1 @@
+"""Owner of all site rules of qscan."""

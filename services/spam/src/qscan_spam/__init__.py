@@ -1,0 +1,1 @@
+"""The only part of qscan that knows spam filters."""

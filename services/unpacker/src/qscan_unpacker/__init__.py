@@ -1,0 +1,1 @@
+"""Intake, dissection, fan-out, aggregation and decision of qscan."""
