@@ -1,1 +1,1 @@
-"""What every qscan service needs and that knows no mail: bus, settings, telemetry, health."""
+"""What every service needs and that knows no mail: bus, settings, telemetry, log, health."""
