@@ -8,7 +8,7 @@
  * QSCAN_RECORDER_EXIT=N    read everything, keep nothing, exit N.
  * QSCAN_RECORDER_FSYNC=0   do not wait for the disk (benchmarks that do not measure it).
  *
- * facts: what this process was started with, one `name value` per line; then the environment as `env NAME=VALUE`.
+ * facts: what this process was started with, each as `name value` and a NUL; the environment as `env NAME=VALUE`.
  */
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -113,21 +113,22 @@ static void start_facts(FILE *facts, int argc, char **argv, unsigned alarm_s)
 
     sigaction(SIGPIPE, NULL, &pipe_action);
     sigprocmask(SIG_BLOCK, NULL, &blocked);
-    fprintf(facts, "argc %d\nargv0 %s\n", argc, argv[0]);
-    fprintf(facts, "pid %ld\nuid %ld\ncwd %s\n", (long) getpid(), (long) getuid(), getcwd(cwd, sizeof cwd) ? cwd : "?");
-    fprintf(facts, "alarm_s %u\nsigpipe_ignored %d\n", alarm_s, pipe_action.sa_handler == SIG_IGN);
-    fprintf(facts, "signals_blocked %d\n", !sigisemptyset(&blocked));
+    fprintf(facts, "argc %d%cargv0 %s%c", argc, 0, argv[0], 0);
+    fprintf(facts, "pid %ld%cuid %ld%ccwd %s%c", (long) getpid(), 0, (long) getuid(), 0,
+            getcwd(cwd, sizeof cwd) ? cwd : "?", 0);
+    fprintf(facts, "alarm_s %u%csigpipe_ignored %d%c", alarm_s, 0, pipe_action.sa_handler == SIG_IGN, 0);
+    fprintf(facts, "signals_blocked %d%c", !sigisemptyset(&blocked), 0);
     for (int fd = 0; fd < 2; fd++)
-        fprintf(facts, "fd%d_access %d\nfd%d_offset %ld\n", fd, fcntl(fd, F_GETFL) & O_ACCMODE, fd,
-                (long) lseek(fd, 0, SEEK_CUR));
+        fprintf(facts, "fd%d_access %d%cfd%d_offset %ld%c", fd, fcntl(fd, F_GETFL) & O_ACCMODE, 0, fd,
+                (long) lseek(fd, 0, SEEK_CUR), 0);
     fprintf(facts, "fds");
     while (list && (entry = readdir(list))) {
         int fd = atoi(entry->d_name);
         if (entry->d_name[0] != '.' && fd != dirfd(list)) fprintf(facts, " %d", fd);
     }
-    fprintf(facts, "\n");
+    putc(0, facts);
     if (list) closedir(list);
-    for (char **variable = environ; *variable; variable++) fprintf(facts, "env %s\n", *variable);
+    for (char **variable = environ; *variable; variable++) fprintf(facts, "env %s%c", *variable, 0);
 }
 
 int main(int argc, char **argv)
