@@ -34,7 +34,7 @@ check: setup ## lint, format, types, import rules, own rules
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/ruff format --check --quiet .
 	@$(BIN)/python -m tools.lint $(CODE)
-	@$(BIN)/lint-imports --no-cache
+	@$(BIN)/lint-imports --no-cache --no-logo
 	@$(BIN)/mypy $(CODE)
 
 .PHONY: bench
