@@ -1,6 +1,6 @@
 """Chooses versions anew and writes the locks (`make lock`).
 
-`requirements/runtime.in` is derived from the members' pyproject.toml files, so a dependency is named
+`requirements/runtime.in` is derived from the members' pyproject.toml files: a dependency is named
 in one place only. `build.in` and `dev.in` are written by hand. Each `.txt` pins every package with
 the hashes of all its files on the index, so one lock serves x86_64 and aarch64; it names no index:
 whichever one pip is set up to use is the one it installs from.

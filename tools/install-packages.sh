@@ -1,0 +1,79 @@
+#!/bin/sh
+# Installs Debian packages as root without starting or enabling anything on this host: install-packages.sh PACKAGE…
+#
+# qscan starts its own clamd and spamd, on its own sockets. Debian's packages would start theirs as well, and enable
+# them for every boot, which is not ours to decide. A policy-rc.d keeps them from being started; the links that enable
+# them are made all the same (deb-systemd-helper and update-rc.d do not ask it), so those that were not there before
+# are taken away again. Debian's scripts take a missing link for the administrator's wish and never restore it.
+
+set -eu
+umask 022
+export DEBIAN_FRONTEND=noninteractive NEEDRESTART_SUSPEND=1 LC_ALL=C.UTF-8
+
+policy=/usr/sbin/policy-rc.d
+made_policy=no
+before=$(mktemp)
+after=$(mktemp)
+
+enabled() {
+    # The links that make something start by itself: systemd's, and the S links of System V's run levels.
+    find /etc/systemd /etc/rc[0-9S].d -type l \( -path '/etc/systemd/*' -o -name 'S[0-9]*' \) 2>/dev/null | sort
+}
+
+restore() {
+    status=$?
+    trap - EXIT
+    set +e # whatever fails here, the rest must still be put back
+    [ "$made_policy" = no ] || rm -f "$policy"
+    enabled >"$after"
+    comm -13 "$before" "$after" | while read -r link; do
+        case $link in
+        /etc/systemd/*)
+            echo "disabled again: $link"
+            rm -f "$link"
+            ;;
+        /etc/rc*)
+            service=$(basename "$link" | sed 's/^S[0-9]*//')
+            [ ! -L "$link" ] || {
+                echo "disabled again: /etc/init.d/$service"
+                update-rc.d "$service" disable
+            }
+            ;;
+        esac
+    done
+    [ ! -d /run/systemd/system ] || systemctl daemon-reload
+    rm -f "$before" "$after"
+    exit "$status"
+}
+
+[ "$(id -u)" -eq 0 ] || {
+    echo "install-packages.sh: run it as root" >&2
+    exit 1
+}
+[ $# -gt 0 ] || {
+    echo "install-packages.sh: name at least one package" >&2
+    exit 1
+}
+
+enabled >"$before"
+trap restore EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM HUP
+
+# A host that has its own policy keeps it. Ours counts only while this script runs: should it be killed and never
+# clean up, the file removes itself at the first question.
+if ! [ -e "$policy" ] && ! [ -L "$policy" ]; then
+    made_policy=yes
+    cat >"$policy" <<POLICY
+#!/bin/sh
+# Made by qscan's set-up while it installs packages, so that they start nothing.
+if kill -0 $$ 2>/dev/null; then exit 101; fi
+rm -f "\$0"
+exit 0
+POLICY
+    chmod 755 "$policy"
+fi
+
+apt-get -q -o DPkg::Lock::Timeout=300 update
+apt-get -q -y -o DPkg::Lock::Timeout=300 -o Dpkg::Options::=--force-confold \
+    --no-install-recommends --no-remove install "$@"
