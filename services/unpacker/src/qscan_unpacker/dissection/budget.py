@@ -1,0 +1,56 @@
+"""One budget per message: charged before something is produced; running out is a named defect."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one message may take."""
+
+    max_depth: int = 50
+    max_components: int = 2_000
+    max_decoded_bytes: int = 1_000_000_000
+    max_header_bytes: int = 262_144
+    max_header_lines: int = 5_000
+    max_dissection_s: float = 30.0
+
+
+class OverBudgetError(Exception):
+    """A limit was reached. `limit` is the id of the defect, like ``budget.depth``."""
+
+    def __init__(self, limit: str) -> None:
+        super().__init__(limit)
+        self.limit = limit
+
+
+@dataclass
+class Budget:
+    """What is left of a message's limits."""
+
+    limits: Limits
+    clock: Callable[[], float]
+    """Seconds, monotonic."""
+    components: int = 0
+    decoded_bytes: int = 0
+    started_s: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Start the clock."""
+        self.started_s = self.clock()
+
+    def charge_component(self, depth: int) -> None:
+        """One more component at `depth`. Raises OverBudgetError."""
+        if depth > self.limits.max_depth:
+            raise OverBudgetError("budget.depth")
+        if self.components >= self.limits.max_components:
+            raise OverBudgetError("budget.components")
+        if self.clock() - self.started_s > self.limits.max_dissection_s:
+            raise OverBudgetError("budget.seconds")
+        self.components += 1
+
+    def charge_bytes(self, count: int) -> None:
+        """`count` more decoded bytes, before they are kept. Raises OverBudgetError."""
+        self.decoded_bytes += count
+        if self.decoded_bytes > self.limits.max_decoded_bytes:
+            raise OverBudgetError("budget.bytes")

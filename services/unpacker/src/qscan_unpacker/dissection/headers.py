@@ -1,0 +1,170 @@
+"""Header fields on bytes: where they are, and what structural fields say (RFC 5322, 2045, 2047, 2183, 2231)."""
+
+import re
+from dataclasses import dataclass
+from email.header import decode_header, make_header
+from urllib.parse import unquote_to_bytes
+
+MIME_FIELDS = frozenset({b"content-type", b"content-transfer-encoding", b"content-disposition", b"mime-version"})
+
+# A field and its continuation lines; RFC 5322 §2.2 wants no space before the colon, hostile mail has it.
+_FIELD = re.compile(rb"([^\x00-\x20:][^:\n]*?)([ \t]*):((?:[^\n]*)(?:\n[ \t][^\n]*)*)\n?")
+_LINE = re.compile(rb"[^\n]*\n?")
+_PARAMETER = re.compile(
+    rb"""\s*;\s*([^\s=;]+)\s*=\s*("(?:[^"\\]|\\.)*"|[^;"]*)""",
+    re.DOTALL,
+)
+_QUOTED_PAIR = re.compile(rb"\\(.)", re.DOTALL)
+_CONTINUED = re.compile(rb"^(.+?)\*(\d{1,4})?(\*)?$")
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One header field.
+
+    Attributes:
+        name: lower case.
+        value: as it stands, folding included, without the final line end.
+        offset: of the field's first byte in the buffer that was parsed.
+        value_offset: of the byte after the colon.
+    """
+
+    name: bytes
+    value: bytes
+    offset: int
+    value_offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """A parsed header.
+
+    Attributes:
+        fields: in order.
+        body_start: offset of the body: behind the empty line, or where the header ends without one.
+        has_blank_line: whether an empty line was there.
+        junk: (offset, length) of lines that are no field.
+        spaced: offsets of fields with white space before their colon.
+    """
+
+    fields: tuple[Field, ...]
+    body_start: int
+    has_blank_line: bool
+    junk: tuple[tuple[int, int], ...]
+    spaced: tuple[int, ...]
+
+    def all(self, name: bytes) -> list[Field]:
+        """The fields called `name` (lower case), in order."""
+        return [field for field in self.fields if field.name == name]
+
+
+def parse_header(data: bytes | memoryview, start: int, end: int) -> Header:
+    """Parse the header that begins at `start`, at most up to `end`. Never fails; never reads beyond `end`."""
+    block = bytes(data[start:end])
+    fields: list[Field] = []
+    junk: list[tuple[int, int]] = []
+    spaced: list[int] = []
+    at, size = 0, len(block)
+    while at < size:
+        if block[at] == 0x0A:
+            return Header(tuple(fields), start + at + 1, has_blank_line=True, junk=tuple(junk), spaced=tuple(spaced))
+        if block.startswith(b"\r\n", at):
+            return Header(tuple(fields), start + at + 2, has_blank_line=True, junk=tuple(junk), spaced=tuple(spaced))
+        match = _FIELD.match(block, at)
+        if match is None:
+            line = _LINE.match(block, at)
+            length = len(line[0]) if line else size - at
+            # The separator line of an mbox is no field, but harmless in front of a message.
+            if not (at == 0 and block.startswith((b"From ", b">From "))):
+                junk.append((start + at, length))
+            at += max(length, 1)
+            continue
+        if match[2]:
+            spaced.append(start + at)
+        fields.append(Field(match[1].lower(), match[3].rstrip(b"\r"), start + at, start + match.start(3)))
+        at = match.end()
+    return Header(tuple(fields), start + size, has_blank_line=False, junk=tuple(junk), spaced=tuple(spaced))
+
+
+@dataclass(frozen=True, slots=True)
+class Structured:
+    """A structural field: its first word and its parameters, all of them, in order, as bytes.
+
+    `malformed`: something in it could not be read.
+    """
+
+    value: bytes
+    parameters: tuple[tuple[bytes, bytes], ...]
+    malformed: bool
+
+    def parameter(self, name: bytes) -> list[bytes]:
+        """All values of a parameter (lower case), without those in RFC 2231 form."""
+        return [value for key, value in self.parameters if key == name]
+
+
+def parse_structured(raw: bytes) -> Structured:
+    """Parse ``value; name=value; name="value"`` (RFC 2045 §5.1)."""
+    text = raw.replace(b"\r", b"").replace(b"\n", b"")
+    head, separator, _ = text.partition(b";")
+    at = len(head)
+    parameters: list[tuple[bytes, bytes]] = []
+    malformed = False
+    while separator and at < len(text):
+        match = _PARAMETER.match(text, at)
+        if match is None:
+            rest = text[at:].strip(b"; \t")
+            malformed = malformed or bool(rest)
+            following = text.find(b";", at + 1)
+            if following < 0:
+                break
+            at = following
+            continue
+        value = match[2]
+        if value.startswith(b'"'):
+            value = _QUOTED_PAIR.sub(rb"\1", value[1:-1])
+        else:
+            value = value.strip()
+        parameters.append((match[1].lower(), value))
+        at = match.end()
+    return Structured(head.strip().lower(), tuple(parameters), malformed)
+
+
+def file_names(structured: Structured, key: bytes) -> list[str]:
+    """Every file name that some reading of the parameter `key` gives: as it stands, RFC 2047, RFC 2231."""
+    names: list[str] = []
+    continued: dict[int, bytes] = {}
+    for parameter, value in structured.parameters:
+        if parameter == key:
+            plain = value.decode("utf-8", errors="replace")
+            names.append(plain)
+            if "=?" in plain:
+                names.append(_decode_words(plain))
+            continue
+        match = _CONTINUED.match(parameter)
+        if match is None or match[1] != key:
+            continue
+        piece = value
+        if match[3]:
+            charset, quote, encoded = value.partition(b"'")
+            piece = encoded.partition(b"'")[2] if quote and int(match[2] or 0) == 0 else value
+            piece = _recode(unquote_to_bytes(piece), charset if quote else b"")
+        continued[int(match[2] or 0)] = piece
+    if continued:
+        names.append(b"".join(continued[index] for index in sorted(continued)).decode("utf-8", errors="replace"))
+    return list(dict.fromkeys(name for name in names if name))
+
+
+def _recode(data: bytes, charset: bytes) -> bytes:
+    """`data` in `charset` as UTF-8, or as it is where the charset is unknown."""
+    try:
+        return data.decode(charset.decode("ascii") or "utf-8").encode("utf-8", errors="replace")
+    except (LookupError, UnicodeError, ValueError):
+        return data
+
+
+def _decode_words(text: str) -> str:
+    """RFC 2047 words decoded; the text as it is where that fails (the standard library raises many things)."""
+    try:
+        return str(make_header(decode_header(text)))
+    except (LookupError, ValueError, AssertionError):
+        return text

@@ -1,0 +1,1 @@
+"""Aggregation and decision: pure, without I/O and clock."""

@@ -1,0 +1,49 @@
+"""Settings of the unpacker."""
+
+from pathlib import Path
+
+from pydantic import Field
+
+from qscan_contracts.vocabulary import EngineRole
+from qscan_kit.settings import AbsolutePath, ServiceSettings, environment
+
+
+class Settings(ServiceSettings):
+    """Intake, dissection, fan-out and hand-off."""
+
+    model_config = environment("unpacker")
+
+    http_host: str = Field("127.0.0.1", description="Address of the intake API.")
+    http_port: int = Field(8080, ge=0, le=65535, description="Port of the intake API; 0: any free one.")
+    token_file: AbsolutePath | None = Field(
+        None, description="File (mode 0600) with the bearer token for effects=full; unset: effects are refused."
+    )
+    spool_dir: AbsolutePath = Field(Path("/var/spool/qscan"), description="Where messages above 1 MiB are spooled.")
+    max_message_bytes: int = Field(100_000_000, gt=0, description="Larger messages are refused with 413.")
+    max_messages_in_flight: int = Field(64, gt=0, description="More are refused with 503 until some are done.")
+    body_timeout_s: float = Field(60, gt=0, description="How long a request body may take to arrive.")
+    deadline_s: float = Field(240, gt=5, description="The deadline of a request that does not bring its own.")
+    answer_margin_s: float = Field(5, gt=0, description="The answer is given this long before the deadline.")
+    scan_raw_message: bool = Field(
+        True, description="Scan the raw message as well as its parts; off: only where a defect may hide content."
+    )
+    engine_roles: tuple[EngineRole, ...] = Field((EngineRole.VIRUS,), description="Engine roles that must report.")
+    spam_required: bool = Field(False, description="Defer instead of delivering when the spam filter gives no score.")
+    spam_timeout_s: float = Field(40, gt=0, description="The spam filter is not waited for longer than this.")
+    max_busy_retries: int = Field(8, ge=0, description="How often a request is sent again to workers that are full.")
+    dissect_in_thread_above_bytes: int = Field(
+        262_144, gt=0, description="Larger messages are dissected beside the event loop instead of on it."
+    )
+    max_depth: int = Field(50, gt=0, description="Budget: how deeply entities may nest.")
+    max_components: int = Field(2_000, gt=0, description="Budget: how many components a message may have.")
+    max_decoded_bytes: int = Field(1_000_000_000, gt=0, description="Budget: bytes of all components together.")
+    max_header_bytes: int = Field(262_144, gt=0, description="Budget: bytes of one header.")
+    max_header_lines: int = Field(5_000, gt=0, description="Budget: lines of one header.")
+    max_dissection_s: float = Field(30, gt=0, description="Budget: seconds of dissection.")
+    events_max_bytes: int = Field(
+        256_000_000, gt=0, description="Size of the event stream; when full, mail is deferred."
+    )
+    mail_max_bytes: int = Field(
+        10_000_000_000, gt=0, description="Size of the mail store; when full, mail is deferred."
+    )
+    stream_replicas: int = Field(1, ge=1, le=5, description="Copies of the streams in a NATS cluster.")
