@@ -16,8 +16,12 @@ before=$(mktemp)
 after=$(mktemp)
 
 enabled() {
-    # The links that make something start by itself: systemd's, and the S links of System V's run levels.
-    find /etc/systemd /etc/rc[0-9S].d -type l \( -path '/etc/systemd/*' -o -name 'S[0-9]*' \) 2>/dev/null | sort
+    # What starts by itself: systemd's links, and System V's services by name, since update-rc.d renumbers the links of
+    # services that were there before.
+    {
+        find /etc/systemd -type l || true # there is none on a host without systemd
+        find /etc/rc[0-9S].d -type l -name 'S[0-9]*' | sed 's|.*/S[0-9]*|/etc/init.d/|'
+    } 2>/dev/null | sort -u
 }
 
 restore() {
@@ -26,19 +30,11 @@ restore() {
     set +e # whatever fails here, the rest must still be put back
     [ "$made_policy" = no ] || rm -f "$policy"
     enabled >"$after"
-    comm -13 "$before" "$after" | while read -r link; do
-        case $link in
-        /etc/systemd/*)
-            echo "disabled again: $link"
-            rm -f "$link"
-            ;;
-        /etc/rc*)
-            service=$(basename "$link" | sed 's/^S[0-9]*//')
-            [ ! -L "$link" ] || {
-                echo "disabled again: /etc/init.d/$service"
-                update-rc.d "$service" disable
-            }
-            ;;
+    comm -13 "$before" "$after" | while read -r new; do
+        echo "disabled again: $new"
+        case $new in
+        /etc/init.d/*) update-rc.d "${new##*/}" disable ;;
+        *) rm -f "$new" ;;
         esac
     done
     [ ! -d /run/systemd/system ] || systemctl daemon-reload
