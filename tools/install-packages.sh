@@ -42,6 +42,24 @@ restore() {
     exit "$status"
 }
 
+later() {
+    signalled=$1
+    # Standard output is the log; there need not be a terminal, and nothing may fail here.
+    { echo 'setup: stopping; apt-get finishes first, so that no package stays half installed' >/dev/tty; } 2>/dev/null || :
+}
+
+apt() {
+    # In a session of its own, where a Ctrl-C does not reach dpkg.
+    setsid apt-get -o DPkg::Lock::Timeout=300 "$@" &
+    while :; do
+        status=0
+        wait $! || status=$?
+        kill -0 $! 2>/dev/null || break
+    done
+    [ -z "$signalled" ] || exit "$signalled"
+    return "$status"
+}
+
 [ "$(id -u)" -eq 0 ] || {
     echo "install-packages.sh: run it as root" >&2
     exit 1
@@ -53,23 +71,24 @@ restore() {
 
 enabled >"$before"
 trap restore EXIT
-trap 'exit 130' INT
-trap 'exit 143' TERM HUP
+signalled=
+trap 'later 130' INT
+trap 'later 143' TERM HUP
 
-# A host that has its own policy keeps it. Ours counts only while this script runs: should it be killed and never
-# clean up, the file removes itself at the first question.
+# A host that has its own policy keeps it. Ours speaks only to what this script installs (it tells by the environment),
+# and removes itself at the first question after this script was killed without a chance to clean up.
+export QSCAN_SETUP=$$
 if ! [ -e "$policy" ] && ! [ -L "$policy" ]; then
     made_policy=yes
     cat >"$policy" <<POLICY
 #!/bin/sh
 # Made by qscan's set-up while it installs packages, so that they start nothing.
-if kill -0 $$ 2>/dev/null; then exit 101; fi
-rm -f "\$0"
+if [ "\${QSCAN_SETUP-}" = $$ ]; then exit 101; fi
+kill -0 $$ 2>/dev/null || rm -f "\$0"
 exit 0
 POLICY
     chmod 755 "$policy"
 fi
 
-apt-get -q -o DPkg::Lock::Timeout=300 update
-apt-get -q -y -o DPkg::Lock::Timeout=300 -o Dpkg::Options::=--force-confold \
-    --no-install-recommends --no-remove install "$@"
+apt -q update
+apt -q -y -o Dpkg::Options::=--force-confold --no-install-recommends --no-remove install "$@"

@@ -134,7 +134,7 @@ if [ -n "$missing" ]; then
     fi
     # shellcheck disable=SC2086  # two lists of words
     step "installing Debian packages, nothing is started or enabled by it: $missing" \
-        "is the network there, and does apt-get update work as root?" \
+        "apt-get says above what is wrong; is the network there, does apt-get update work as root?" \
         $as_root sh tools/install-packages.sh $missing
     left=$(missing_packages | xargs)
     [ -z "$left" ] || fail "apt-get was content, but these are still not there: $left" "see $log"
