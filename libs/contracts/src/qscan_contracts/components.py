@@ -17,7 +17,7 @@ class CandidateName(Struct, frozen=True, array_like=True):
 
 
 class Component(Struct, frozen=True, omit_defaults=True):
-    """One thing to scan: a decoded part, an archive member, a preamble …
+    """One thing to scan: a decoded part, an archive member, a preamble and so on.
 
     Attributes:
         path: decimal indices joined by ``.``; ``""`` is the raw message.

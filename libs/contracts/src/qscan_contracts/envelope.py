@@ -8,10 +8,10 @@ from qscan_contracts.vocabulary import SpamFilter
 
 
 def address_to_text(address: bytes) -> str:
-    """An envelope address as text that JSON can carry.
+    r"""An envelope address as text that JSON can carry.
 
     Addresses are arbitrary bytes to qmail. What is UTF-8 (RFC 6531) stays readable; any other byte becomes
-    ``\\xNN`` and a backslash is doubled, so that the text reads back to the same bytes.
+    ``\xNN`` and a backslash is doubled, so that the text reads back to the same bytes.
     """
     return address.replace(b"\\", b"\\\\").decode("utf-8", errors="backslashreplace")
 

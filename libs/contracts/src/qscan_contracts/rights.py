@@ -6,7 +6,7 @@ From this table `qscan up` writes its server configuration, and the tests check 
 from msgspec import Struct
 
 from qscan_contracts import subjects
-from qscan_contracts.subjects import EVENTS_STREAM, MAIL_BUCKET, BURIED_STREAM, ScanRole, Service
+from qscan_contracts.subjects import BURIED_STREAM, EVENTS_STREAM, MAIL_BUCKET, ScanRole, Service
 
 
 class Rights(Struct, frozen=True):
@@ -31,7 +31,7 @@ def _scan_worker(service: Service, role: ScanRole) -> Rights:
     )
 
 
-def _consumer(service: Service, consumer: str) -> tuple[str, ...]:
+def _consumer(consumer: str) -> tuple[str, ...]:
     """What it takes to pull from one durable consumer of the event stream, and to bury."""
     return (
         f"$JS.API.STREAM.INFO.{EVENTS_STREAM}",
@@ -71,7 +71,7 @@ RIGHTS: dict[Service, Rights] = {
     Service.SPAM: _scan_worker(Service.SPAM, ScanRole.SPAM),
     Service.ARCHIVER: Rights(
         publish=(
-            *_consumer(Service.ARCHIVER, subjects.ARCHIVER_CONSUMER),
+            *_consumer(subjects.ARCHIVER_CONSUMER),
             f"$JS.API.STREAM.INFO.{_MAIL_STREAM}",
             f"$JS.API.STREAM.PURGE.{_MAIL_STREAM}",
             f"$JS.API.STREAM.MSG.GET.{_MAIL_STREAM}",
@@ -86,7 +86,7 @@ RIGHTS: dict[Service, Rights] = {
         subscribe=(_inbox(Service.ARCHIVER),),
     ),
     Service.NOTIFIER: Rights(
-        publish=_consumer(Service.NOTIFIER, subjects.NOTIFIER_CONSUMER),
+        publish=_consumer(subjects.NOTIFIER_CONSUMER),
         subscribe=(_inbox(Service.NOTIFIER),),
     ),
 }

@@ -4,6 +4,7 @@ import asyncio
 import socket
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from typing import Self
 
 import uvicorn
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
@@ -77,7 +78,7 @@ class HealthServer:
         """The port that it listens on."""
         return self._server.port
 
-    async def __aenter__(self) -> "HealthServer":
+    async def __aenter__(self) -> Self:
         await self._server.start()
         return self
 

@@ -15,7 +15,9 @@ EXIT_SETTINGS = 78
 """EX_CONFIG of sysexits: starting again will not help until the configuration is changed."""
 
 
-def run(service: str, settings_class: type[SettingsT], main: Callable[[SettingsT, asyncio.Event], Awaitable[None]]) -> int:
+def run(
+    service: str, settings_class: type[SettingsT], main: Callable[[SettingsT, asyncio.Event], Awaitable[None]]
+) -> int:
     """Run a service until SIGTERM or SIGINT and return its exit status.
 
     Args:

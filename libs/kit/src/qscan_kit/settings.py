@@ -45,7 +45,9 @@ class ServiceSettings(BaseSettings):
     health_host: str = Field("127.0.0.1", description="Address of /healthz, /readyz and /metrics.")
     health_port: int = Field(0, ge=0, le=65535, description="Port of /healthz, /readyz and /metrics; 0: any free one.")
     log_level: str = Field("info", pattern="^(debug|info|warning|error)$", description="debug, info, warning or error.")
-    trace_ratio: float = Field(1.0, ge=0, le=1, description="Share of messages that are traced; 0 switches tracing off.")
+    trace_ratio: float = Field(
+        1.0, ge=0, le=1, description="Share of messages that are traced; 0 switches tracing off."
+    )
     trace_endpoint: str = Field("", description="OTLP/HTTP endpoint for spans; empty: none.")
     trace_file: Path | None = Field(None, description="File that spans are appended to as JSON lines; unset: none.")
     trace_file_max_bytes: int = Field(20_000_000, gt=0, description="The trace file is rotated once at this size.")

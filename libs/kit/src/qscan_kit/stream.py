@@ -279,7 +279,7 @@ class EventConsumer(Generic[T]):
                     reason = f"cannot be decoded: {error}"
                     raise PoisonError(reason) from error
                 await self._handle(event)
-            except Exception as error:  # a bug is retried with growing delay, never acknowledged
+            except Exception as error:  # noqa: BLE001  # a bug is retried with growing delay, never acknowledged
                 _log.warning("event failed", kind=self._kind, error=f"{type(error).__name__}: {error}")
                 return error
             finally:

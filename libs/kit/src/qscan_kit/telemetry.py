@@ -5,10 +5,9 @@ Trace context travels in HTTP and NATS headers of our own hops only; nothing of 
 
 import json
 from collections.abc import Mapping, MutableMapping, Sequence
-from logging.handlers import RotatingFileHandler
 from logging import LogRecord
+from logging.handlers import RotatingFileHandler
 from pathlib import Path
-from typing_extensions import override
 
 from opentelemetry import propagate, trace
 from opentelemetry.context import Context
@@ -18,6 +17,7 @@ from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
 from opentelemetry.sdk.trace.sampling import ParentBased, TraceIdRatioBased
 from opentelemetry.trace import Tracer
+from typing_extensions import override
 
 from qscan_kit.settings import ServiceSettings
 

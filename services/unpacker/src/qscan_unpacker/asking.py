@@ -4,6 +4,7 @@ import asyncio
 import random
 import secrets
 from collections.abc import Callable
+from typing import TypeVar
 
 import msgspec
 from nats.aio.msg import Msg
@@ -34,14 +35,14 @@ BUSY_LONGEST_WAIT_S = 2.0
 TRIES_ON_SILENCE = 2
 """A job goes once more to another worker when the first has been silent for `SILENCE_S`."""
 
-Answer = AvAnswer | PolicyAnswer | SpamAnswer
-_ANSWER_TYPES: dict[ScanRole, type[Answer]] = {
-    ScanRole.AV: AvAnswer,
-    ScanRole.POLICY: PolicyAnswer,
-    ScanRole.SPAM: SpamAnswer,
-}
-_NO_RESPONDERS = "no responders"
-_Heard = Reply | str
+AnswerT = TypeVar("AnswerT", AvAnswer, PolicyAnswer, SpamAnswer)
+
+
+class _NoResponders:
+    """The server's word that nobody listens."""
+
+
+_Heard = Reply | _NoResponders
 
 
 class Asker:
@@ -58,13 +59,18 @@ class Asker:
         await self._bus.listen(subjects.all_replies(self._instance), self._on_reply, pending=65_536)
 
     async def ask(
-        self, role: ScanRole, scan_id: ScanId, request: Callable[[Job], object], *, deadline: float
-    ) -> Answer | Failure:
+        self,
+        role: ScanRole,
+        answer_type: type[AnswerT],
+        scan_id: ScanId,
+        request: Callable[[Job], object],
+        *,
+        deadline: float,
+    ) -> AnswerT | Failure:
         """Ask one worker of `role`, another one if it falls silent, and return its answer or why there is none.
 
-        Args:
-            request: makes the request for a job; called for every try, as the time that is left shrinks.
-            deadline: in seconds of the event loop's clock.
+        `answer_type` is what counts as an answer of this role. `request` makes the request for a job; it is called
+        for every try, as the time that is left shrinks. `deadline` is in seconds of the event loop's clock.
         """
         job_id = JobId(secrets.token_hex(12))
         reply_subject = subjects.reply(role, self._instance, job_id)
@@ -76,7 +82,9 @@ class Asker:
                 kind=SpanKind.PRODUCER,
                 attributes={"messaging.system": "nats", "messaging.operation.name": "send"},
             ) as span:
-                answer = await self._converse(role, scan_id, job_id, request, heard, reply_subject, deadline)
+                answer = await self._converse(
+                    role, answer_type, scan_id, job_id, request, heard, reply_subject, deadline
+                )
                 end = answer.reason.value if isinstance(answer, Failure) else "answered"
                 span.set_attribute("qscan.end", end)
                 metrics.JOBS.labels(role, end).inc()
@@ -87,13 +95,14 @@ class Asker:
     async def _converse(
         self,
         role: ScanRole,
+        answer_type: type[AnswerT],
         scan_id: ScanId,
         job_id: JobId,
         request: Callable[[Job], object],
         heard: asyncio.Queue[_Heard],
         reply_subject: str,
         deadline: float,
-    ) -> Answer | Failure:
+    ) -> AnswerT | Failure:
         loop = asyncio.get_running_loop()
         silent_tries, busy_tries = 0, 0
         while (left := deadline - loop.time()) > 0:
@@ -116,15 +125,15 @@ class Asker:
                     await asyncio.sleep(_busy_wait_s(busy_tries, deadline - loop.time()))
                 case Refused(detail):
                     return Failure(UnscannedReason.ENGINE_FAILED, f"{role}: {detail}")
-                case str():
+                case _NoResponders():
                     return Failure(UnscannedReason.NO_RESPONDERS, f"no {role} worker is connected")
-                case _ if isinstance(word, _ANSWER_TYPES[role]):
+                case _ if isinstance(word, answer_type):
                     return word
                 case _:
                     return Failure(UnscannedReason.ENGINE_FAILED, f"{role} answered with something else")
         return Failure(UnscannedReason.TIMED_OUT, f"{role} did not answer in time")
 
-    async def _listen(self, heard: asyncio.Queue[_Heard], deadline: float) -> Answer | Busy | Refused | str | None:
+    async def _listen(self, heard: asyncio.Queue[_Heard], deadline: float) -> _Heard | None:
         """The next word that is not progress, or None after `SILENCE_S` of silence or at the deadline."""
         loop = asyncio.get_running_loop()
         while True:
@@ -141,7 +150,7 @@ class Asker:
         if heard is None:
             return  # late: the job was answered or given up
         if is_no_responders(message):
-            heard.put_nowait(_NO_RESPONDERS)
+            heard.put_nowait(_NoResponders())
             return
         try:
             heard.put_nowait(decode(message.data, Reply))  # type: ignore[arg-type]  # msgspec takes a union

@@ -25,10 +25,13 @@ class Settings(ServiceSettings):
     deadline_s: float = Field(240, gt=5, description="The deadline of a request that does not bring its own.")
     answer_margin_s: float = Field(5, gt=0, description="The answer is given this long before the deadline.")
     scan_raw_message: bool = Field(
-        True, description="Scan the raw message as well as its parts; off: only where a defect may hide content."
+        default=True,
+        description="Scan the raw message as well as its parts; off: only where a defect may hide content.",
     )
     engine_roles: tuple[EngineRole, ...] = Field((EngineRole.VIRUS,), description="Engine roles that must report.")
-    spam_required: bool = Field(False, description="Defer instead of delivering when the spam filter gives no score.")
+    spam_required: bool = Field(
+        default=False, description="Defer instead of delivering when the spam filter gives no score."
+    )
     spam_timeout_s: float = Field(40, gt=0, description="The spam filter is not waited for longer than this.")
     max_busy_retries: int = Field(8, ge=0, description="How often a request is sent again to workers that are full.")
     dissect_in_thread_above_bytes: int = Field(

@@ -4,6 +4,7 @@ import hashlib
 import mmap
 import os
 from pathlib import Path
+from typing import Self
 
 from qscan_contracts.ids import Sha256
 from qscan_unpacker.dissection.holding import FileContent, HeldContent, MemoryContent, open_unnamed
@@ -30,7 +31,7 @@ class RawMessage:
         self._map: mmap.mmap | None = None
         self.size = 0
 
-    def __enter__(self) -> "RawMessage":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -10,6 +10,7 @@ MIME_FIELDS = frozenset({b"content-type", b"content-transfer-encoding", b"conten
 # A field and its continuation lines; RFC 5322 §2.2 wants no space before the colon, hostile mail has it.
 _FIELD = re.compile(rb"([^\x00-\x20:][^:\n]*?)([ \t]*):((?:[^\n]*)(?:\n[ \t][^\n]*)*)\n?")
 _LINE = re.compile(rb"[^\n]*\n?")
+_LF = 0x0A
 _PARAMETER = re.compile(
     rb"""\s*;\s*([^\s=;]+)\s*=\s*("(?:[^"\\]|\\.)*"|[^;"]*)""",
     re.DOTALL,
@@ -66,7 +67,7 @@ def parse_header(data: bytes | memoryview, start: int, end: int) -> Header:
     spaced: list[int] = []
     at, size = 0, len(block)
     while at < size:
-        if block[at] == 0x0A:
+        if block[at] == _LF:
             return Header(tuple(fields), start + at + 1, has_blank_line=True, junk=tuple(junk), spaced=tuple(spaced))
         if block.startswith(b"\r\n", at):
             return Header(tuple(fields), start + at + 2, has_blank_line=True, junk=tuple(junk), spaced=tuple(spaced))
@@ -120,10 +121,7 @@ def parse_structured(raw: bytes) -> Structured:
             at = following
             continue
         value = match[2]
-        if value.startswith(b'"'):
-            value = _QUOTED_PAIR.sub(rb"\1", value[1:-1])
-        else:
-            value = value.strip()
+        value = _QUOTED_PAIR.sub(rb"\1", value[1:-1]) if value.startswith(b'"') else value.strip()
         parameters.append((match[1].lower(), value))
         at = match.end()
     return Structured(head.strip().lower(), tuple(parameters), malformed)

@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, Self
 
 from qscan_contracts.ids import Sha256
 from qscan_contracts.scanning import MAX_INLINE_BYTES
@@ -74,7 +74,7 @@ class Holding:
         self._descriptor = -1
         self._end = 0
 
-    def __enter__(self) -> "Holding":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

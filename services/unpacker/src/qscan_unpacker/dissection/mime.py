@@ -18,6 +18,7 @@ from qscan_unpacker.dissection import transfer
 from qscan_unpacker.dissection.budget import Budget, OverBudgetError
 from qscan_unpacker.dissection.headers import (
     MIME_FIELDS,
+    Field,
     Header,
     Structured,
     file_names,
@@ -32,6 +33,7 @@ _BOUNDARY_END = re.compile(rb"(--)?[ \t]*(\r?\n|\Z)")
 _MAX_BOUNDARY = 70
 _MAX_BOUNDARY_QMAIL_SCANNER = 250
 _MAX_NAME = 256
+_CR, _LF = 0x0D, 0x0A
 
 Raw = bytes | memoryview
 
@@ -148,13 +150,16 @@ class MimeDissector:
             if one.name in seen:
                 self._note("mime.field.duplicate", entity.path, one.offset, len(one.name))
             seen.add(one.name)
-            for byte, id_ in ((b"\x00", "header.nul"), (b"\r", "header.cr")):
-                if byte in one.value.replace(b"\r\n", b"\n"):
-                    self._note(id_, entity.path, one.offset, len(one.value))
-            if b"=?" in parse_structured(one.value).value:
-                self._note("mime.field.encoded_word", entity.path, one.offset, len(one.value))
-            if b"(" in one.value.partition(b";")[0]:
-                self._note("mime.field.comment", entity.path, one.offset, len(one.value))
+            self._mime_field_defects(entity, one)
+
+    def _mime_field_defects(self, entity: _Entity, one: Field) -> None:
+        for byte, id_ in ((b"\x00", "header.nul"), (b"\r", "header.cr")):
+            if byte in one.value.replace(b"\r\n", b"\n"):
+                self._note(id_, entity.path, one.offset, len(one.value))
+        if b"=?" in parse_structured(one.value).value:
+            self._note("mime.field.encoded_word", entity.path, one.offset, len(one.value))
+        if b"(" in one.value.partition(b";")[0]:
+            self._note("mime.field.comment", entity.path, one.offset, len(one.value))
 
     def _content_type(self, entity: _Entity, header: Header) -> Structured:
         fields = header.all(b"content-type")
@@ -222,14 +227,14 @@ class MimeDissector:
         pattern = re.compile(re.escape(mark))
         for match in pattern.finditer(raw, start, end):
             at = match.start()
-            if at != start and raw[at - 1] != 0x0A:
+            if at != start and raw[at - 1] != _LF:
                 continue
             tail = _BOUNDARY_END.match(raw, match.end(), end)
             if tail is None:
                 continue
             before = at
             if before > start:
-                before -= 2 if before - 1 > start and raw[before - 2] == 0x0D else 1
+                before -= 2 if before - 1 > start and raw[before - 2] == _CR else 1
             if tail[1]:
                 return found, (before, tail.end())
             found.append((before, tail.end()))
@@ -256,12 +261,13 @@ class MimeDissector:
         """The body of an entity that is not split, decoded."""
         start, end = header.body_start, entity.end
         body = self._raw[start:end]
+        pieces: Iterable[bytes | memoryview]
         if encoding == b"base64":
             ids, pieces = transfer.base64_defects(body), transfer.decode_base64(body)
         elif encoding == b"quoted-printable":
             ids, pieces = transfer.quoted_printable_defects(body), transfer.decode_quoted_printable(body)
         else:
-            ids, pieces = [], iter([body])
+            ids, pieces = [], [body]
         for id_ in ids:
             self._note(id_, path, start, end - start)
         names = self._names(header, content_type, path)

@@ -1,0 +1,111 @@
+"""Wires the unpacker: the only place that reads settings and calls constructors."""
+
+import asyncio
+import secrets
+
+from qscan_contracts.subjects import Service
+from qscan_kit.bus import Bus
+from qscan_kit.errors import BusUnavailableError
+from qscan_kit.health import Health, QuietServer
+from qscan_kit.log import get_logger
+from qscan_kit.settings import read_secret
+from qscan_kit.stream import EventPublisher, MailStore, StreamLimits, ensure_streams
+from qscan_unpacker import readiness
+from qscan_unpacker.asking import Asker
+from qscan_unpacker.contents import Contents
+from qscan_unpacker.dissection.budget import Limits
+from qscan_unpacker.entrypoints.http import Intake, build
+from qscan_unpacker.fan_out import FanOut
+from qscan_unpacker.hand_off import HandOff
+from qscan_unpacker.scanning import Scanner
+from qscan_unpacker.settings import Settings
+
+STREAMS_RETRY_S = 1.0
+_log = get_logger()
+
+
+async def main(settings: Settings, stop: asyncio.Event) -> None:
+    """Run the unpacker until `stop`."""
+    token = read_secret(settings.token_file) if settings.token_file is not None else ""
+    settings.spool_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    bus = await Bus.connect(Service.UNPACKER, settings)
+    # Unguessable, so that nobody else's replies can be meant for it, and new at each start.
+    instance = secrets.token_hex(8)
+    asker = Asker(bus, instance, max_busy_retries=settings.max_busy_retries)
+    contents = Contents(bus, instance)
+    await asker.start()
+    await contents.start()
+    streams = StreamsKeeper(bus, settings)
+    scanner = Scanner(
+        contents=contents,
+        fan_out=FanOut(
+            asker,
+            roles=settings.engine_roles,
+            scan_raw_message=settings.scan_raw_message,
+            spam_timeout_s=settings.spam_timeout_s,
+        ),
+        hand_off=HandOff(MailStore(bus), EventPublisher(bus)),
+        limits=limits(settings),
+        spool_dir=settings.spool_dir,
+        in_thread_above_bytes=settings.dissect_in_thread_above_bytes,
+        spam_required=settings.spam_required,
+    )
+    app = build(
+        Intake(settings, bus, scanner, token),
+        {
+            "nats": bus.health,
+            "streams": streams.health,
+            "engines": lambda: readiness.engines(asker, settings.engine_roles),
+            "policy": lambda: readiness.policy(asker),
+        },
+    )
+    server = QuietServer(app, host=settings.http_host, port=settings.http_port, http="httptools")
+    keeping = asyncio.create_task(streams.run())
+    await server.start()
+    _log.info("listening", host=settings.http_host, port=server.port)
+    try:
+        await stop.wait()
+    finally:
+        await server.stop()
+        keeping.cancel()
+        await bus.close()
+
+
+def limits(settings: Settings) -> Limits:
+    """The budget of each message."""
+    return Limits(
+        max_depth=settings.max_depth,
+        max_components=settings.max_components,
+        max_decoded_bytes=settings.max_decoded_bytes,
+        max_header_bytes=settings.max_header_bytes,
+        max_header_lines=settings.max_header_lines,
+        max_dissection_s=settings.max_dissection_s,
+    )
+
+
+class StreamsKeeper:
+    """Makes the streams as soon as NATS lets it; until then a message that has to be kept is deferred."""
+
+    def __init__(self, bus: Bus, settings: Settings) -> None:
+        """Make them on `bus` with the limits in `settings`."""
+        self._bus = bus
+        self._limits = StreamLimits(settings.events_max_bytes, settings.mail_max_bytes, settings.stream_replicas)
+        self._problem = "the streams are not set up yet"
+
+    async def run(self) -> None:
+        """Try until it works."""
+        while True:
+            try:
+                await ensure_streams(self._bus, self._limits)
+            except BusUnavailableError as error:
+                if self._problem != str(error):
+                    _log.warning("streams not set up", error=str(error))
+                self._problem = str(error)
+                await asyncio.sleep(STREAMS_RETRY_S)
+            else:
+                self._problem = ""
+                return
+
+    async def health(self) -> Health:
+        """Whether the streams were set up."""
+        return Health(ok=not self._problem, detail=self._problem or "streams are set up")
