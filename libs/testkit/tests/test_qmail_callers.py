@@ -70,9 +70,7 @@ def test_qmtpd_says_the_class_letter_first(recorder: RecordingQmailQueue) -> Non
         (b"F\0\0", 0),
     ],
 )
-def test_the_recorder_behaves_as_qmail_queue(
-    recorder: RecordingQmailQueue, envelope: bytes, code: int
-) -> None:
+def test_the_recorder_behaves_as_qmail_queue(recorder: RecordingQmailQueue, envelope: bytes, code: int) -> None:
     """A bad envelope has qmail-queue's exit code and leaves nothing behind."""
     result = smtpd(recorder.program, recorder.environment).send_raw(MESSAGE, envelope)
     assert result.exit_code == code
@@ -88,9 +86,7 @@ def test_a_chosen_exit_code_keeps_nothing(recorder: RecordingQmailQueue) -> None
 
 
 @pytest.mark.parametrize("error_descriptor", [ErrorDescriptor.PATCH_4, ErrorDescriptor.NOTQMAIL_6])
-def test_a_custom_error_is_read_from_its_descriptor(
-    tmp_path: Path, error_descriptor: ErrorDescriptor
-) -> None:
+def test_a_custom_error_is_read_from_its_descriptor(tmp_path: Path, error_descriptor: ErrorDescriptor) -> None:
     """Text on the error pipe counts together with exit 82."""
     text = "Dgo away (#5.7.1)"
     program = script(tmp_path, f"printf '{text}' >&{error_descriptor.value}; exit 82")
@@ -128,9 +124,7 @@ def test_a_helper_that_keeps_the_error_pipe_hangs_the_caller(tmp_path: Path) -> 
     ("program", "directory", "code"),
     [("/nonexistent", "/", 120), ("/bin/true", "/nonexistent", 61)],
 )
-def test_what_cannot_be_started_has_the_librarys_code(
-    program: str, directory: str, code: int
-) -> None:
+def test_what_cannot_be_started_has_the_librarys_code(program: str, directory: str, code: int) -> None:
     """A missing program or home directory shows as the code that qmail's child exits with."""
     result = QmailCaller(Path(program), {}, directory=Path(directory)).send(b"")
     assert result.exit_code == code

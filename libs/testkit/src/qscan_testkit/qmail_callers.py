@@ -163,9 +163,7 @@ class QueueCall:
 
     def _give_up(self, what: str) -> CallTimeoutError:
         self.kill()
-        return CallTimeoutError(
-            f"{self._caller.program}: no end of {what} after {self.elapsed_s:.1f} s"
-        )
+        return CallTimeoutError(f"{self._caller.program}: no end of {what} after {self.elapsed_s:.1f} s")
 
     @property
     def elapsed_s(self) -> float:
@@ -234,9 +232,7 @@ class QmailCaller:
     program: Path
     environ: Mapping[str, str]
     error_descriptor: ErrorDescriptor = ErrorDescriptor.NOTQMAIL_6
-    directory: Path = field(
-        default_factory=lambda: _QMAIL_HOME if _QMAIL_HOME.is_dir() else Path("/")
-    )
+    directory: Path = field(default_factory=lambda: _QMAIL_HOME if _QMAIL_HOME.is_dir() else Path("/"))
     uid: int | None = None
 
     def open(self, *, timeout_s: float = DEFAULT_TIMEOUT_S) -> QueueCall:
@@ -258,9 +254,7 @@ class QmailCaller:
         """
         return self.send_raw(message, envelope(mail_from, rcpt_to), timeout_s=timeout_s)
 
-    def send_raw(
-        self, message: bytes, envelope_bytes: bytes, *, timeout_s: float = DEFAULT_TIMEOUT_S
-    ) -> QueueResult:
+    def send_raw(self, message: bytes, envelope_bytes: bytes, *, timeout_s: float = DEFAULT_TIMEOUT_S) -> QueueResult:
         """As `send`, with the envelope given as bytes, right or wrong."""
         with self.open(timeout_s=timeout_s) as call:
             call.write_message(message)
@@ -294,9 +288,7 @@ def qmtpd(
     error_descriptor: ErrorDescriptor = ErrorDescriptor.NOTQMAIL_6,
 ) -> QmailCaller:
     """As qmail-qmtpd under tcpserver; see `QueueResult.qmtp` for what it says."""
-    return QmailCaller(
-        program, {**environ, **_tcp(client_ip, None, "209", relay_client=False)}, error_descriptor
-    )
+    return QmailCaller(program, {**environ, **_tcp(client_ip, None, "209", relay_client=False)}, error_descriptor)
 
 
 def inject(
@@ -310,17 +302,11 @@ def inject(
 
     See `QueueResult.inject_exit` for what they make of the answer.
     """
-    local = {
-        name: value
-        for name, value in environ.items()
-        if not name.startswith("TCP") and name != "PROTO"
-    }
+    local = {name: value for name, value in environ.items() if not name.startswith("TCP") and name != "PROTO"}
     return QmailCaller(program, local, error_descriptor, uid=uid)
 
 
-def _tcp(
-    client_ip: str, client_host: str | None, port: str, *, relay_client: bool
-) -> dict[str, str]:
+def _tcp(client_ip: str, client_host: str | None, port: str, *, relay_client: bool) -> dict[str, str]:
     variables = {
         "PROTO": "TCP",
         "TCPLOCALIP": "192.0.2.1",

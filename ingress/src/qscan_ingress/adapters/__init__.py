@@ -1,0 +1,1 @@
+"""What the ingress touches: descriptors, spool, unpackers."""

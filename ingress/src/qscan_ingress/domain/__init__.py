@@ -1,0 +1,1 @@
+"""The rules of the ingress: pure functions over bytes and answers, no I/O and no clock."""

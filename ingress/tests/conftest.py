@@ -1,0 +1,70 @@
+"""The real qscan-queue, the real qscan-ingressd as a process, a fake unpacker, a recorder."""
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from qscan_testkit.compiling import compile_c
+from qscan_testkit.fake_unpacker import FakeUnpacker
+from qscan_testkit.ingress_process import Ingressd, start
+from qscan_testkit.recording import RecordingQmailQueue
+
+SOURCE = Path(__file__).parents[1] / "qscan-queue" / "qscan-queue.c"
+StartIngressd = Callable[..., Ingressd]
+
+
+def _open_to_all(folder: Path) -> None:
+    """Other accounts must get through pytest's private folders to the programs and the socket."""
+    for parent in (folder, *list(folder.parents)[:2]):
+        if parent.stat().st_uid == os.geteuid():
+            parent.chmod(parent.stat().st_mode | 0o111)
+
+
+@pytest.fixture(scope="session")
+def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder for compiled programs that every account may execute."""
+    folder = tmp_path_factory.mktemp("programs")
+    _open_to_all(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def queue_program(programs: Path) -> Path:
+    """The real qscan-queue, with short patience so that tests of silence end soon."""
+    return compile_c(SOURCE, programs, {"QSCAN_SILENCE_S": "2", "QSCAN_INGRESS_UID": str(os.geteuid())})
+
+
+@pytest.fixture
+def recorder(tmp_path: Path, programs: Path) -> RecordingQmailQueue:
+    """A recording qmail-queue."""
+    _open_to_all(tmp_path)
+    return RecordingQmailQueue.build(tmp_path / "recorded", programs=programs, fsync=False)
+
+
+@pytest.fixture
+def start_ingressd(tmp_path: Path, queue_program: Path, recorder: RecordingQmailQueue) -> Iterator[StartIngressd]:
+    """Start qscan-ingressd for some unpackers with some settings; it is ended with the test."""
+    running: list[Ingressd] = []
+
+    def start_one(*unpackers: FakeUnpacker, **settings: str) -> Ingressd:
+        running.append(start(tmp_path, queue_program, recorder, unpackers, settings))
+        return running[-1]
+
+    yield start_one
+    for ingressd in running:
+        ingressd.kill()
+
+
+@pytest.fixture
+def unpacker() -> Iterator[FakeUnpacker]:
+    """A fake unpacker that delivers everything until it is told otherwise."""
+    with FakeUnpacker() as fake:
+        yield fake
+
+
+@pytest.fixture
+def ingressd(start_ingressd: StartIngressd, unpacker: FakeUnpacker) -> Ingressd:
+    """A running qscan-ingressd with one unpacker and the default limits."""
+    return start_ingressd(unpacker)
