@@ -54,7 +54,8 @@ class Bus:
         client = Client()
 
         async def disconnected() -> None:
-            _log.warning("bus disconnected")
+            if not client.is_closed:
+                _log.warning("bus disconnected")
 
         async def reconnected() -> None:
             _log.info("bus reconnected")
@@ -130,7 +131,10 @@ class Bus:
             await self._client.flush(timeout=2)
         except (nats.errors.Error, OSError, TimeoutError, ValueError) as error:
             return Health(ok=False, detail=f"NATS does not answer: {str(error) or type(error).__name__}")
-        return Health(ok=True, detail=f"connected, server {self._client.connected_server_version}")
+        return Health(
+            ok=True,
+            detail=f"connected to {self._client.connected_url.hostname if self._client.connected_url else 'NATS'}",
+        )
 
     async def close(self) -> None:
         """Send what is buffered and disconnect."""

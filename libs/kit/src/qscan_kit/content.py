@@ -127,10 +127,11 @@ class PulledSource:
     async def _receive(self, offset: int, replies: dict[int, asyncio.Future[bytes]]) -> bytes:
         try:
             async with asyncio.timeout(CHUNK_TIMEOUT_S):
-                chunk = decode(await replies.pop(offset), Chunk)
+                chunk = decode(await replies[offset], Chunk)
         except (TimeoutError, msgspec.DecodeError) as error:
             message = f"no chunk at offset {offset} from the unpacker"
             raise ContentUnavailableError(message) from error
+        del replies[offset]
         if not chunk.found or len(chunk.data) != min(CHUNK_BYTES, self._size - offset):
             message = "the unpacker no longer holds this content"
             raise ContentUnavailableError(message)

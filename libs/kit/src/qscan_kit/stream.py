@@ -1,49 +1,57 @@
-"""The durable side of the bus: the event stream, its consumers, and the store for whole messages (DESIGN §6)."""
+"""The durable side of the bus: the event stream, what is put into it, and the store for whole messages (DESIGN §6)."""
 
 import asyncio
+import base64
+import hashlib
 import io
-from collections.abc import Awaitable, Callable
+import secrets
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from datetime import UTC, datetime
 
 import msgspec
 import nats.errors
-from nats.aio.msg import Msg
-from nats.js import JetStreamContext
-from nats.js.api import AckPolicy, ConsumerConfig, DiscardPolicy, RetentionPolicy, StorageType, StreamConfig
-from nats.js.errors import APIError, NotFoundError, ObjectNotFoundError
-from nats.js.object_store import ObjectStore
-from opentelemetry.trace import SpanKind
+from nats.js.api import (
+    AckPolicy,
+    ConsumerConfig,
+    DiscardPolicy,
+    Header,
+    RawStreamMsg,
+    RetentionPolicy,
+    StorageType,
+    StreamConfig,
+)
+from nats.js.errors import APIError, NotFoundError
 
 from qscan_contracts import subjects
 from qscan_contracts.events import ObjectReference
 from qscan_contracts.ids import ScanId
 from qscan_contracts.subjects import (
+    ARCHIVER_CONSUMER,
     BURIED_STREAM,
     BURIED_SUBJECT,
     EVENT_SUBJECTS,
     EVENTS_STREAM,
     MAIL_BUCKET,
+    NOTIFIER_CONSUMER,
     EventKind,
 )
-from qscan_kit import metrics, telemetry
-from qscan_kit.bus import Bus, decode, encode
-from qscan_kit.errors import BusUnavailableError, ContentUnavailableError, PoisonError
-from qscan_kit.log import get_logger
-
-T = TypeVar("T")
+from qscan_kit import telemetry
+from qscan_kit.bus import Bus, encode
+from qscan_kit.errors import BusUnavailableError, ContentUnavailableError
 
 MAIL_STREAM = f"OBJ_{MAIL_BUCKET}"
 STORE_TIMEOUT_S = 10.0
+CLEAN_UP_TIMEOUT_S = 2.0
 DUPLICATE_WINDOW_S = 600.0
-ACK_WAIT_S = 30.0
-FETCH_WAIT_S = 5.0
-FIRST_DELAY_S = 1.0
-LONGEST_DELAY_S = 300.0
-RETRY_SETUP_S = 1.0
+ACK_WAIT_S = 15.0
+"""After this long without a word from a consumer its event is delivered again: what a crash costs in time."""
+OBJECT_CHUNK_BYTES = 512 * 1024
+"""Each chunk is synced to disk on its own, so they are four times the size of NATS's default."""
 
-_log = get_logger()
-_NATS_FAILURES = (nats.errors.Error, APIError, OSError, TimeoutError)
+NATS_FAILURES = (nats.errors.Error, APIError, OSError, TimeoutError)
+"""What nats-py raises when the server cannot be reached, does not answer, or refuses."""
+
+_CONSUMERS = {ARCHIVER_CONSUMER: EventKind.QUARANTINE, NOTIFIER_CONSUMER: EventKind.NOTICE}
 
 
 @dataclass(frozen=True)
@@ -53,10 +61,14 @@ class StreamLimits:
     events_max_bytes: int
     mail_max_bytes: int
     replicas: int = 1
+    ack_wait_s: float = ACK_WAIT_S
 
 
 async def ensure_streams(bus: Bus, limits: StreamLimits) -> None:
-    """Make the streams, or bring their limits up to date. Any number of unpackers may do this at once.
+    """Make the streams and their consumers, or bring their limits up to date.
+
+    Any number of unpackers may do this at once. It belongs to every connection and reconnection: a server that lost
+    its disk comes back without streams.
 
     Raises:
         BusUnavailableError: not now; call again.
@@ -102,60 +114,180 @@ async def ensure_streams(bus: Bus, limits: StreamLimits) -> None:
                 await jetstream.add_stream(config)
             else:
                 await jetstream.update_stream(config)
-    except _NATS_FAILURES as error:
+        for consumer, kind in _CONSUMERS.items():
+            await jetstream.add_consumer(
+                EVENTS_STREAM,
+                ConsumerConfig(
+                    name=consumer,
+                    durable_name=consumer,
+                    filter_subject=subjects.event(kind),
+                    ack_policy=AckPolicy.EXPLICIT,
+                    ack_wait=limits.ack_wait_s,
+                    max_deliver=-1,
+                ),
+            )
+    except NATS_FAILURES as error:
         message = f"cannot set up the streams: {str(error) or type(error).__name__}"
         raise BusUnavailableError(message) from error
 
 
+class _ObjectOptions(msgspec.Struct, frozen=True):
+    max_chunk_size: int
+
+
+class _ObjectMeta(msgspec.Struct, frozen=True):
+    """The description of an object as NATS's object store writes it, so that its own tools can read it (ADR-20)."""
+
+    name: str
+    bucket: str
+    nuid: str
+    size: int
+    chunks: int
+    digest: str
+    mtime: str = ""
+    deleted: bool = False
+    options: _ObjectOptions | None = None
+
+
 class MailStore:
-    """Whole messages in the object store `QSCAN_MAIL`. An object is put by the unpacker and deleted by the archiver."""
+    """Whole messages in the object store `QSCAN_MAIL`. An object is put by the unpacker and deleted by the archiver.
+
+    The format is that of NATS's object store. Not nats-py's `ObjectStore`, because reading with that needs the right
+    to make consumers with any deliver subject (see `qscan_contracts.rights`), waits for ever for a chunk that is not
+    there, and because deleting with it leaves a message behind for each object.
+    """
 
     def __init__(self, bus: Bus) -> None:
         """Use `bus`; nothing is asked before the first call."""
         self._jetstream = bus.client.jetstream(timeout=STORE_TIMEOUT_S)
-        self._store = ObjectStore(name=MAIL_BUCKET, stream=MAIL_STREAM, js=self._jetstream)
+        self._clean_up = bus.client.jetstream(timeout=CLEAN_UP_TIMEOUT_S)
 
     async def put(self, name: str, data: io.BufferedIOBase) -> int:
         """Store all of `data` under `name` and return its size in bytes; on return it is on disk.
 
+        `data` is read with ``readinto`` in a thread. An object of the same name is replaced.
+
         Raises:
-            BusUnavailableError: it may or may not be stored; the caller defers. A part of it may stay behind until
-                the same name is put again.
+            BusUnavailableError: `data` cannot be read, or it may or may not be stored; the caller defers.
         """
+        nuid = secrets.token_hex(11)
+        chunks_subject = _chunks_subject(nuid)
+        digest = hashlib.sha256()
+        size = chunks = 0
+        buffer = bytearray(OBJECT_CHUNK_BYTES)
         try:
-            info = await self._store.put(name, data)
-        except _NATS_FAILURES as error:
+            while length := await asyncio.to_thread(_fill, data, buffer):
+                chunk = bytes(memoryview(buffer)[:length])
+                digest.update(chunk)
+                await self._jetstream.publish(chunks_subject, chunk, stream=MAIL_STREAM)
+                size, chunks = size + length, chunks + 1
+            meta = _ObjectMeta(
+                name=name,
+                bucket=MAIL_BUCKET,
+                nuid=nuid,
+                size=size,
+                chunks=chunks,
+                digest=_digest_text(digest.digest()),
+                mtime=datetime.now(UTC).isoformat(),
+                options=_ObjectOptions(OBJECT_CHUNK_BYTES),
+            )
+            await self._jetstream.publish(
+                _meta_subject(name), msgspec.json.encode(meta), stream=MAIL_STREAM, headers={Header.ROLLUP: "sub"}
+            )
+        except NATS_FAILURES as error:
+            await self._give_back(chunks_subject)
             message = f"cannot store the message: {str(error) or type(error).__name__}"
             raise BusUnavailableError(message) from error
-        return info.size or 0
+        return size
+
+    async def _give_back(self, subject: str) -> None:
+        """Free the space of an unfinished object. Where that fails, `leftovers` finds it later."""
+        try:
+            await self._clean_up.purge_stream(MAIL_STREAM, subject=subject)
+        except NATS_FAILURES:
+            return
 
     async def read_into(self, reference: ObjectReference, file: io.BufferedIOBase) -> None:
-        """Write the object into `file`. The digest that NATS keeps is verified; the caller verifies its own.
+        """Write the object into `file`. The digest that was kept with it is verified; the caller verifies its own.
 
         Raises:
-            ContentUnavailableError: there is no such object (any more).
+            ContentUnavailableError: there is no such object (any more), or it is damaged.
             BusUnavailableError: not now; try again.
+            OSError: `file` cannot be written.
         """
-        try:
-            # Into a file: reading into memory takes time that grows with the square of the size.
-            async with asyncio.timeout(STORE_TIMEOUT_S + reference.size / 1_000_000):
-                await self._store.get(reference.name, writeinto=file)
-        except (ObjectNotFoundError, NotFoundError) as error:
-            message = f"no object {reference.name} in the store"
-            raise ContentUnavailableError(message) from error
-        except _NATS_FAILURES as error:
-            message = f"cannot read the stored message: {str(error) or type(error).__name__}"
-            raise BusUnavailableError(message) from error
+        meta = await self._meta(reference.name)
+        if meta is None:
+            raise ContentUnavailableError(f"no object {reference.name} in the store")
+        digest = hashlib.sha256()
+        sequence = 0
+        for _ in range(meta.chunks):
+            message = await self._ask(sequence=sequence + 1, subject=_chunks_subject(meta.nuid))
+            if message is None or message.seq is None:
+                raise ContentUnavailableError(f"object {reference.name} is not complete")
+            sequence, chunk = message.seq, message.data or b""
+            digest.update(chunk)
+            await asyncio.to_thread(file.write, chunk)
+        if _digest_text(digest.digest()) != meta.digest:
+            raise ContentUnavailableError(f"object {reference.name} does not have the digest that it was stored with")
 
     async def delete(self, name: str) -> None:
         """Delete an object; one that is not there is fine. Raises BusUnavailableError."""
-        try:
-            await self._store.delete(name)
-        except NotFoundError:
+        meta = await self._meta(name)
+        if meta is None:
             return
-        except _NATS_FAILURES as error:
+        # The description goes last, so that a crash between the two leaves something by which it can be found.
+        await self._purge(_chunks_subject(meta.nuid))
+        await self._purge(_meta_subject(name))
+
+    async def _purge(self, subject: str) -> None:
+        try:
+            await self._jetstream.purge_stream(MAIL_STREAM, subject=subject)
+        except NATS_FAILURES as error:
             message = f"cannot delete the stored message: {str(error) or type(error).__name__}"
             raise BusUnavailableError(message) from error
+
+    async def _meta(self, name: str) -> _ObjectMeta | None:
+        # From the leader of the stream: another replica may not have heard of it yet.
+        message = await self._ask(subject=_meta_subject(name))
+        if message is None:
+            return None
+        try:
+            meta = msgspec.json.decode(message.data or b"", type=_ObjectMeta)
+        except msgspec.DecodeError as error:
+            raise ContentUnavailableError(f"the description of object {name} cannot be read: {error}") from error
+        return None if meta.deleted else meta
+
+    async def _ask(self, *, subject: str, sequence: int | None = None) -> RawStreamMsg | None:
+        """The last message of `subject`, or the first one from `sequence` on; None when there is none."""
+        try:
+            if sequence is None:
+                return await self._jetstream.get_msg(MAIL_STREAM, subject=subject)
+            return await self._jetstream.get_msg(MAIL_STREAM, sequence, subject, direct=True, next=True)
+        except NotFoundError:
+            return None
+        except NATS_FAILURES as error:
+            message = f"cannot read the stored message: {str(error) or type(error).__name__}"
+            raise BusUnavailableError(message) from error
+
+
+def _fill(data: io.BufferedIOBase, buffer: bytearray) -> int:
+    """Read until the buffer is full or the data ends; the number of bytes in it."""
+    view, filled = memoryview(buffer), 0
+    while filled < len(buffer) and (length := data.readinto(view[filled:])):
+        filled += length
+    return filled
+
+
+def _chunks_subject(nuid: str) -> str:
+    return f"$O.{MAIL_BUCKET}.C.{nuid}"
+
+
+def _meta_subject(name: str) -> str:
+    return f"$O.{MAIL_BUCKET}.M.{base64.urlsafe_b64encode(name.encode()).decode()}"
+
+
+def _digest_text(digest: bytes) -> str:
+    return f"SHA-256={base64.urlsafe_b64encode(digest).decode()}"
 
 
 class EventPublisher:
@@ -177,134 +309,6 @@ class EventPublisher:
             await self._jetstream.publish(
                 subjects.event(kind), encode(event), stream=EVENTS_STREAM, headers=headers, timeout=STORE_TIMEOUT_S
             )
-        except _NATS_FAILURES as error:
+        except NATS_FAILURES as error:
             message = f"cannot store the event: {str(error) or type(error).__name__}"
             raise BusUnavailableError(message) from error
-
-
-@dataclass(frozen=True)
-class Ack:
-    """Done: never deliver it again."""
-
-
-@dataclass(frozen=True)
-class Nak:
-    """Not now: deliver it again after a while."""
-
-    delay_s: float
-
-
-@dataclass(frozen=True)
-class Bury:
-    """Never: keep its bytes apart for a person to look at."""
-
-    reason: str
-
-
-def settle(error: BaseException | None, *, delivered: int) -> Ack | Nak | Bury:
-    """What becomes of an event whose handling ended with `error`, after `delivered` deliveries (counted by the broker).
-
-    There is no limit to the number of deliveries: an event stands for a message that somebody was told is safe.
-    """
-    if error is None:
-        return Ack()
-    if isinstance(error, PoisonError):
-        return Bury(str(error))
-    return Nak(min(FIRST_DELAY_S * 2.0 ** min(delivered - 1, 30), LONGEST_DELAY_S))
-
-
-class EventConsumer(Generic[T]):
-    """Pulls the events of one kind, one at a time, and settles each after its effect is durable."""
-
-    def __init__(
-        self,
-        bus: Bus,
-        *,
-        kind: EventKind,
-        durable: str,
-        event_type: type[T],
-        handle: Callable[[T], Awaitable[None]],
-    ) -> None:
-        """Call `handle` for each event of `kind`; `durable` is the name by which the broker knows the consumer."""
-        self._bus, self._kind, self._durable = bus, kind, durable
-        self._event_type, self._handle = event_type, handle
-        self.is_set_up = False
-
-    async def run(self) -> None:
-        """Consume until cancelled. Outages of the bus are waited for."""
-        while True:
-            try:
-                subscription = await self._set_up()
-                self.is_set_up = True
-                while True:
-                    await self._next(subscription)
-            except _NATS_FAILURES as error:
-                if self.is_set_up:
-                    _log.warning("event stream not available", error=str(error) or type(error).__name__)
-                self.is_set_up = False
-                await asyncio.sleep(RETRY_SETUP_S)
-
-    async def _set_up(self) -> JetStreamContext.PullSubscription:
-        jetstream = self._bus.client.jetstream(timeout=STORE_TIMEOUT_S)
-        await jetstream.add_consumer(
-            EVENTS_STREAM,
-            ConsumerConfig(
-                durable_name=self._durable,
-                filter_subject=subjects.event(self._kind),
-                ack_policy=AckPolicy.EXPLICIT,
-                ack_wait=ACK_WAIT_S,
-                max_deliver=-1,
-            ),
-        )
-        return await jetstream.pull_subscribe_bind(consumer=self._durable, stream=EVENTS_STREAM)
-
-    async def _next(self, subscription: JetStreamContext.PullSubscription) -> None:
-        try:
-            messages = await subscription.fetch(1, timeout=FETCH_WAIT_S)
-        except nats.errors.TimeoutError:
-            return
-        for message in messages:
-            await self._settle(message, await self._try(message))
-
-    async def _try(self, message: Msg) -> Exception | None:
-        span = telemetry.tracer().start_as_current_span(
-            f"process event.{self._kind}", context=telemetry.extract(message.headers), kind=SpanKind.CONSUMER
-        )
-        in_progress = asyncio.create_task(self._keep(message))
-        with span:
-            try:
-                try:
-                    event = decode(message.data, self._event_type)
-                except msgspec.DecodeError as error:
-                    reason = f"cannot be decoded: {error}"
-                    raise PoisonError(reason) from error
-                await self._handle(event)
-            except Exception as error:  # noqa: BLE001  # a bug is retried with growing delay, never acknowledged
-                _log.warning("event failed", kind=self._kind, error=f"{type(error).__name__}: {error}")
-                return error
-            finally:
-                in_progress.cancel()
-        return None
-
-    async def _keep(self, message: Msg) -> None:
-        """Tell the broker, while the handler works, that it is not lost."""
-        while True:
-            await asyncio.sleep(ACK_WAIT_S / 3)
-            await message.in_progress()
-
-    async def _settle(self, message: Msg, error: Exception | None) -> None:
-        match settle(error, delivered=message.metadata.num_delivered):
-            case Ack():
-                await message.ack()
-                metrics.EVENTS.labels(self._kind, "done").inc()
-            case Nak(delay_s):
-                await message.nak(delay=delay_s)
-                metrics.EVENTS.labels(self._kind, "again").inc()
-            case Bury(reason):
-                # First kept, then ended: a crash between the two buries it twice, which harms nobody.
-                headers = {"Qscan-Reason": reason.encode("ascii", "replace").decode()[:200], "Qscan-Kind": self._kind}
-                jetstream = self._bus.client.jetstream(timeout=STORE_TIMEOUT_S)
-                await jetstream.publish(BURIED_SUBJECT, message.data, stream=BURIED_STREAM, headers=headers)
-                await message.term()
-                metrics.EVENTS.labels(self._kind, "buried").inc()
-                _log.error("event buried", kind=self._kind, reason=reason)

@@ -26,7 +26,7 @@ from qscan_contracts.scanning import (
 from qscan_contracts.subjects import ScanRole
 from qscan_kit import metrics, telemetry
 from qscan_kit.bus import Bus, decode, encode
-from qscan_kit.errors import BusUnavailableError
+from qscan_kit.errors import BusUnavailableError, ContentUnavailableError
 from qscan_kit.log import get_logger
 
 RequestT = TypeVar("RequestT", bound=AvRequest | PolicyRequest | SpamRequest)
@@ -40,7 +40,8 @@ class ScanWorker(Generic[RequestT]):
     """Listens in the queue group of a role, works on a bounded number of requests, and answers every one of them.
 
     A request gets exactly one of an answer, `Busy` or `Refused`, with `Progress` every `PROGRESS_EVERY_S` before it.
-    `handle` may raise: that is a bug of ours, is logged, and becomes `Refused`, so that nobody waits for it.
+    `handle` may raise `ContentUnavailableError`, which becomes `Refused`. Whatever else it raises is a bug of ours, is
+    logged, and becomes `Refused`, too, so that nobody waits for it.
     """
 
     def __init__(
@@ -116,6 +117,8 @@ class ScanWorker(Generic[RequestT]):
                 end = "answered"
             except TimeoutError:
                 answer, end = Refused("the deadline passed while it was worked on"), "timed_out"
+            except ContentUnavailableError as error:
+                answer, end = Refused(str(error)), "unavailable"
             except Exception as error:  # noqa: BLE001  # a bug of ours must not leave the unpacker waiting
                 _log.exception("request failed", scan_id=request.job.scan_id, role=self._role)
                 answer, end = Refused(f"internal error: {type(error).__name__}"), "failed"

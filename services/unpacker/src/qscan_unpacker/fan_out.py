@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -82,7 +83,7 @@ class FanOut:
     async def _ask_av(
         self, scan_id: ScanId, batch: Sequence[Found], lending: Lending, heard: Heard, deadline: float
     ) -> None:
-        started = asyncio.get_running_loop().time()
+        started = time.perf_counter()
         contents = tuple(ComponentContent(_anonymous(one.component), lending.lend(one.content)) for one in batch)
         answer = await self._asker.ask(
             ScanRole.AV, AvAnswer, scan_id, lambda job: AvRequest(job, self._roles, contents), deadline=deadline
@@ -102,7 +103,7 @@ class FanOut:
         heard: Heard,
         deadline: float,
     ) -> None:
-        started = asyncio.get_running_loop().time()
+        started = time.perf_counter()
         components = tuple(one.component for one in dissection.found)
         structure = encode(
             MessageStructure(envelope, header_block, components, tuple(dissection.defects), components[0].size)
@@ -122,14 +123,14 @@ class FanOut:
     async def _ask_spam(
         self, scan_id: ScanId, envelope: Envelope, raw: Found, lending: Lending, heard: Heard, deadline: float
     ) -> None:
-        started = asyncio.get_running_loop().time()
+        started = time.perf_counter()
         content = lending.lend(raw.content)
         answer = await self._asker.ask(
             ScanRole.SPAM,
             SpamAnswer,
             scan_id,
             lambda job: SpamRequest(job, content, raw.component.size, raw.component.sha256, envelope),
-            deadline=min(deadline, started + self._spam_timeout_s),
+            deadline=min(deadline, asyncio.get_running_loop().time() + self._spam_timeout_s),
         )
         if isinstance(answer, SpamAnswer):
             heard.spam = answer.score
@@ -186,5 +187,5 @@ def _anonymous(component: Component) -> Component:
 
 
 def _clock(heard: Heard, service: str, started: float) -> None:
-    elapsed = asyncio.get_running_loop().time() - started
+    elapsed = time.perf_counter() - started
     heard.elapsed_s[service] = max(elapsed, heard.elapsed_s.get(service, 0.0))
