@@ -34,6 +34,7 @@ check: setup ## lint, format, types, import rules, own rules
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/ruff format --check --quiet .
 	@$(BIN)/python -m tools.lint $(CODE)
+	@$(BIN)/python -m tools.lint.dependencies $(MEMBERS)
 	@$(BIN)/lint-imports --no-cache --no-logo
 	@$(BIN)/mypy $(CODE)
 
@@ -50,8 +51,9 @@ fmt: setup ## format, and fix what ruff can fix safely
 	@$(BIN)/ruff check --quiet --fix-only . && $(BIN)/ruff format .
 
 .PHONY: lock
-lock: setup ## choose versions anew and write requirements/*.txt
-	@$(BIN)/python -m tools.lock
+lock: ## write requirements/*.txt; newer versions only with UPGRADE=yes
+	@test -x $(BIN)/pip-compile || PYTHON='$(PYTHON)' sh tools/setup.sh
+	@$(BIN)/python -m tools.lock $(if $(UPGRADE),--upgrade)
 
 .PHONY: clean
 clean: ## remove what the other verbs have made

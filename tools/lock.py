@@ -1,4 +1,4 @@
-"""Chooses versions anew and writes the locks (`make lock`).
+"""Writes the locks: `make lock`, which keeps every version that still fits, or `make lock UPGRADE=yes`.
 
 `requirements/runtime.in` is derived from the members' pyproject.toml files: a dependency is named
 in one place only. `build.in` and `dev.in` are written by hand. Each `.txt` pins every package with
@@ -49,7 +49,7 @@ def runtime_in() -> str:
     return _GENERATED + "".join(f"{line}\n" for line in lines)
 
 
-def _compile(name: str, *, before: str) -> None:
+def _compile(name: str, *, before: str, upgrade: bool) -> None:
     """Run pip-compile for one lock.
 
     Paths are given relative to the root, since pip-compile repeats them in its comments.
@@ -57,9 +57,10 @@ def _compile(name: str, *, before: str) -> None:
     output = f"requirements/{name}.txt"
     command = [
         *(sys.executable, "-m", "piptools", "compile", "--quiet", "--no-config"),
-        *("--upgrade", "--allow-unsafe", "--strip-extras", "--generate-hashes"),
+        *("--allow-unsafe", "--strip-extras", "--generate-hashes"),
         *("--no-header", "--no-emit-options", "--annotation-style=line"),
         *("--uploaded-prior-to", before),
+        *(("--upgrade",) if upgrade else ()),
         *("--output-file", output, f"requirements/{name}.in"),
     ]
     subprocess.run(command, cwd=ROOT, check=True)
@@ -76,14 +77,14 @@ def foreign_lines(lock: str) -> list[str]:
     ]
 
 
-def main() -> int:
+def main(*, upgrade: bool) -> int:
     """Write every lock; 1 if one of them names where its packages came from."""
     (REQUIREMENTS / "runtime.in").write_text(runtime_in(), "utf-8")
     now = dt.datetime.now(dt.UTC)
     before = (now - dt.timedelta(days=COOL_DOWN_DAYS)).strftime("%Y-%m-%dT%H:%M:%SZ")
     for name in LOCKS:
         print(f"requirements/{name}.txt …", flush=True)
-        _compile(name, before=before)
+        _compile(name, before=before, upgrade=upgrade)
     status = 0
     for name in LOCKS:
         for line in foreign_lines((REQUIREMENTS / f"{name}.txt").read_text("utf-8")):
@@ -93,4 +94,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(upgrade="--upgrade" in sys.argv[1:]))

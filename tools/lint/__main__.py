@@ -21,9 +21,7 @@ def main(arguments: list[str]) -> int:
     if not files:
         print("tools.lint: no Python file below the paths given", file=sys.stderr)
         return 2
-    findings = [
-        finding for file in files for finding in check(Source.parse(file, file.read_text("utf-8")))
-    ]
+    findings = [finding for file in files for finding in check(Source.parse(file, file.read_text("utf-8")))]
     for finding in findings:
         print(finding)
     return 1 if findings else 0

@@ -68,9 +68,7 @@ def test_the_written_escape_switches_one_line_off():
     """With a reason, at the end of the line or alone above it."""
     reason = "# lint: allow-broad-except because the vendor raises anything"
     assert fired(handler("except Exception", comment=f"  {reason}")) == []
-    assert (
-        fired(handler("except Exception").replace("    except", f"    {reason}\n    except")) == []
-    )
+    assert fired(handler("except Exception").replace("    except", f"    {reason}\n    except")) == []
 
 
 @pytest.mark.parametrize(
@@ -89,9 +87,7 @@ def test_an_escape_without_a_reason_or_for_another_rule_is_none(comment):
 
 def test_an_escape_inside_a_string_is_none():
     """Only a comment switches a rule off."""
-    text = (
-        'x = """\n# lint: allow-broad-except because it is quoted\n"""; f = suppress(Exception)\n'
-    )
+    text = 'x = """\n# lint: allow-broad-except because it is quoted\n"""; f = suppress(Exception)\n'
     assert fired(text) == ["broad-except"]
 
 
