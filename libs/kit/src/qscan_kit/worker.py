@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 from typing import Generic, TypeVar
 
 import msgspec
+import nats.errors
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 from opentelemetry.trace import SpanKind
@@ -33,6 +34,8 @@ RequestT = TypeVar("RequestT", bound=AvRequest | PolicyRequest | SpamRequest)
 Answer = AvAnswer | PolicyAnswer | SpamAnswer
 
 DRAIN_S = 10.0
+PAUSE_S = 5.0
+"""For the server to say that nothing more is under way."""
 _log = get_logger()
 
 
@@ -71,10 +74,22 @@ class ScanWorker(Generic[RequestT]):
             self._subscription = await self._bus.listen(subjects.scan(self._role), self._on_request, queue=self._role)
 
     async def pause(self) -> None:
-        """Leave the queue group, so that others get the requests; what is in flight goes on."""
+        """Leave the queue group, so that others get the requests; what is in flight or under way to here goes on."""
         subscription, self._subscription = self._subscription, None
-        if subscription is not None and self._bus.is_connected:
-            await subscription.unsubscribe()
+        if subscription is None:
+            return
+        try:
+            if self._bus.is_connected:
+                # Not just unsubscribe: that would drop the requests which the server has already sent here.
+                async with asyncio.timeout(PAUSE_S):
+                    await subscription.drain()  # type: ignore[no-untyped-call]
+            else:
+                await subscription.unsubscribe()
+        except (nats.errors.Error, OSError, TimeoutError) as error:
+            _log.warning("left the queue group while disconnected", role=self._role, error=str(error))
+        finally:
+            # A subscription that the client still knows would come back with the next connection.
+            self._bus.client._remove_sub(subscription._id)  # noqa: SLF001  # drain() leaves it behind when it fails
 
     async def stop(self) -> None:
         """Leave the queue group, finish what is in flight (for `DRAIN_S` at most), and end."""
