@@ -178,7 +178,9 @@ def _listening(local_socket: Path | None, tcp_address: tuple[str, int] | None, m
     if local_socket is not None:
         path = _one_line(str(local_socket))
         if len(path.encode()) > _LONGEST_SOCKET_PATH:
-            message = f"the path of clamd's socket is longer than {_LONGEST_SOCKET_PATH} bytes: {path}; use a shorter one"
+            message = (
+                f"the path of clamd's socket is longer than {_LONGEST_SOCKET_PATH} bytes: {path}; use a shorter one"
+            )
             raise ValueError(message)
         yield f"LocalSocket {path}"
         yield f"LocalSocketMode {mode:o}"

@@ -1,0 +1,1 @@
+"""One module for each outside thing. A vendor's words end here."""
