@@ -11,7 +11,6 @@ PYTEST_ARGS ?=
 
 BIN := .venv/bin
 MEMBERS := $(sort $(patsubst %/pyproject.toml,%,$(wildcard libs/*/pyproject.toml ingress/pyproject.toml services/*/pyproject.toml cli/pyproject.toml)))
-CODE := $(wildcard $(MEMBERS) tools tests benchmarks)
 
 .PHONY: help
 help: ## list these verbs
@@ -30,13 +29,8 @@ test: setup check ## check, then run every test
 	@$(BIN)/pytest $(PYTEST_ARGS)
 
 .PHONY: check
-check: setup ## lint, format, types, import rules, own rules
-	@$(BIN)/ruff check --quiet .
-	@$(BIN)/ruff format --check --quiet .
-	@$(BIN)/python -m tools.lint $(CODE)
-	@$(BIN)/python -m tools.lint.dependencies $(MEMBERS)
-	@$(BIN)/lint-imports --no-cache --no-logo
-	@$(BIN)/mypy $(CODE)
+check: setup ## lint, format, own rules, dependencies, import rules, types
+	@sh tools/check.sh $(MEMBERS)
 
 .PHONY: bench
 bench: setup ## benchmark side by side with clamd alone
@@ -58,4 +52,4 @@ lock: ## write requirements/*.txt; newer versions only with UPGRADE=yes
 .PHONY: clean
 clean: ## remove what the other verbs have made
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis build
-	find $(CODE) -name __pycache__ -type d -prune -exec rm -rf {} +
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
