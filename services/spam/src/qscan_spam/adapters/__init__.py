@@ -1,0 +1,1 @@
+"""Spam filters, one module each."""
