@@ -1,6 +1,7 @@
 """The bus: one NATS connection that never gives up. The only module that imports nats, with its two neighbours."""
 
 import asyncio
+import signal
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, TypeVar
 
@@ -10,6 +11,7 @@ import nats.errors
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
+from typing_extensions import override
 
 from qscan_contracts.subjects import Service, inbox_prefix
 from qscan_kit.errors import BusUnavailableError
@@ -40,30 +42,42 @@ def decode(payload: bytes, type_: type[T]) -> T:
     return msgspec.msgpack.decode(payload, type=type_)
 
 
+def _end_process() -> None:
+    signal.raise_signal(signal.SIGTERM)
+
+
+class _Client(Client):
+    """nats-py 2.16 ends its read loop, and is deaf from then on, when a PONG comes after `flush` gave up waiting."""
+
+    @override
+    async def _process_pong(self) -> None:
+        if self._pongs and self._pongs[0].done():
+            self._pongs[0] = asyncio.get_running_loop().create_future()
+        await super()._process_pong()
+
+
 class Bus:
     """A connection for one service. Closed by whoever connected."""
 
-    def __init__(self, client: Client, service: Service) -> None:
-        """Wrap a connected `client`; use `connect`."""
-        self._client = client
+    def __init__(self, client: Client, service: Service, on_lost: Callable[[], None]) -> None:
+        """Wrap a `client`; use `connect`."""
+        self._client, self._on_lost = client, on_lost
+        self._is_closing = False
+        self._last_error = ""
         self.service = service
 
     @classmethod
-    async def connect(cls, service: Service, settings: ServiceSettings) -> "Bus":
-        """Connect, trying for ever: no service relies on an order of starting."""
-        client = Client()
+    async def connect(
+        cls, service: Service, settings: ServiceSettings, *, on_lost: Callable[[], None] = _end_process
+    ) -> "Bus":
+        """Connect, trying for ever: no service relies on an order of starting.
 
-        async def disconnected() -> None:
-            if not client.is_closed:
-                _log.warning("bus disconnected")
-
-        async def reconnected() -> None:
-            _log.info("bus reconnected")
-
-        async def failed(error: Exception) -> None:
-            _log.warning("bus error", error=str(error) or type(error).__name__)
-
-        waiting_is_logged = False
+        Lost connections are made again, for ever too. Only when the server takes the user's right to connect away from
+        a connection that stands (a reload with other passwords) nats-py gives up for good; then `on_lost` is called,
+        which by default ends the process in order, to be started anew by what supervises it.
+        """
+        client = _Client()
+        bus = cls(client, service, on_lost)
         while True:
             try:
                 await client.connect(
@@ -78,18 +92,38 @@ class Bus:
                     ping_interval=PING_INTERVAL_S,
                     allow_reconnect=False,  # while connecting for the first time: the loop here tries again
                     pending_size=0,  # nothing is kept for later while disconnected: a late request is no use
-                    error_cb=failed,
-                    disconnected_cb=disconnected,
-                    reconnected_cb=reconnected,
+                    error_cb=bus._when_failed,
+                    closed_cb=bus._when_closed,
+                    disconnected_cb=bus._when_disconnected,
+                    reconnected_cb=bus._when_reconnected,
                 )
             except (OSError, nats.errors.Error, TimeoutError) as error:
-                if not waiting_is_logged:
-                    _log.warning("waiting for the bus", servers=settings.nats_urls, error=str(error))
-                    waiting_is_logged = True
+                await bus._when_failed(error)
                 await asyncio.sleep(RECONNECT_WAIT_S)
             else:
                 client.options["allow_reconnect"] = True
-                return cls(client, service)
+                bus._last_error = ""
+                return bus
+
+    async def _when_failed(self, error: Exception) -> None:
+        """Say it once: while there is no server this happens twice a second."""
+        text = str(error) or type(error).__name__
+        if text != self._last_error:
+            _log.warning("bus error, trying again", error=text)
+        self._last_error = text
+
+    async def _when_disconnected(self) -> None:
+        if not self._client.is_closed:
+            _log.warning("bus disconnected")
+
+    async def _when_reconnected(self) -> None:
+        self._last_error = ""
+        _log.info("bus reconnected")
+
+    async def _when_closed(self) -> None:
+        if not self._is_closing:
+            _log.error("bus connection ended for good; is the password of this service still right?")
+            self._on_lost()
 
     @property
     def client(self) -> Client:
@@ -138,6 +172,7 @@ class Bus:
 
     async def close(self) -> None:
         """Send what is buffered and disconnect."""
+        self._is_closing = True
         try:
             async with asyncio.timeout(2):
                 await self._client.flush()
