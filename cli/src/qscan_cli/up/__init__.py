@@ -1,0 +1,1 @@
+"""`qscan up`: the whole system on one machine, watched over."""

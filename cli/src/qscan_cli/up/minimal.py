@@ -1,0 +1,31 @@
+"""The environment of children: what they need, and nothing of whoever started `qscan up`."""
+
+import os
+import pwd
+from pathlib import Path
+
+_KEPT = ("TZ", "TMPDIR", "LD_LIBRARY_PATH")
+_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+def minimal_environment() -> dict[str, str]:
+    """PATH and language are fixed, so that the same configuration does the same everywhere."""
+    return {"PATH": _PATH, "LANG": "C.UTF-8"} | {name: os.environ[name] for name in _KEPT if name in os.environ}
+
+
+def account(*names: str) -> pwd.struct_passwd | None:
+    """The first of these accounts that exists."""
+    for name in names:
+        try:
+            return pwd.getpwnam(name)
+        except KeyError:
+            continue
+    return None
+
+
+def own_folder(path: Path, owner: pwd.struct_passwd | None) -> Path:
+    """A folder that belongs to `owner` (None: to us) and is closed to others; returns it."""
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if owner is not None:
+        os.chown(path, owner.pw_uid, owner.pw_gid)
+    return path
