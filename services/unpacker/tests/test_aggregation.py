@@ -16,6 +16,7 @@ DLP = EngineCard(EngineName("dlp"), EngineRole.DLP, "1", "1")
 
 
 def report(path: str, engine: str = "clamd") -> EngineReport:
+    """A clean report."""
     return EngineReport(ComponentPath(path), EngineName(engine), "1.4", "1", Clean())
 
 

@@ -57,12 +57,14 @@ def shipped_rows() -> tuple[Row, ...]:
 
 
 def report(outcome: Outcome, path: str = "") -> EngineReport:
+    """A report of clamd."""
     return EngineReport(ComponentPath(path), EngineName("clamd"), "1.4", "27000+1", outcome)
 
 
 def group(
     *kinds: ActionKind, indices: tuple[int, ...] = (0,), rows: tuple[Row, ...] | None = None, version: int = 1
 ) -> RecipientGroup:
+    """Recipients with a finding for each of `kinds`."""
     findings = tuple(
         Finding(FindingId(f"rule.{number}"), "policy", RAW_PATH, Action(kind), f"rule {number}")
         for number, kind in enumerate(kinds)
@@ -78,6 +80,7 @@ def decided(
     spam: SpamScore | None = None,
     spam_required: bool = False,
 ) -> Decision:
+    """The decision on one report per outcome."""
     return decide(
         Facts(
             recipient_count=recipients,
@@ -223,6 +226,7 @@ def test_envelope_without_recipients_is_decided_by_its_group() -> None:
 
 
 def two_groups(first: ActionKind, second: ActionKind) -> Decision:
+    """Two recipients, each with a finding of its own."""
     return decided(Clean(), groups=(group(first, indices=(0,)), group(second, indices=(1,))), recipients=2)
 
 

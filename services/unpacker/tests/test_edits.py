@@ -28,6 +28,7 @@ def changed(raw: bytes, changes: Iterable[Edit]) -> bytes:
 
 
 def edited(raw: bytes, *riders: Action, spam: SpamScore | None = SPAM) -> bytes:
+    """`raw` as it is delivered."""
     return changed(raw, edits(raw, parse_header(raw, 0, len(raw)), riders, spam))
 
 

@@ -142,7 +142,7 @@ def file_names(structured: Structured, key: bytes) -> list[str]:
         if match is None or match[1] != key:
             continue
         piece = value
-        if match[3]:
+        if match[3] or not match[2]:  # name*0*= and name*= are percent-encoded, name*0= is not (RFC 2231 §4.1)
             charset, quote, encoded = value.partition(b"'")
             piece = encoded.partition(b"'")[2] if quote and int(match[2] or 0) == 0 else value
             piece = _recode(unquote_to_bytes(piece), charset if quote else b"")

@@ -27,6 +27,10 @@ class HeldContent(Protocol):
         """`length` bytes from `offset`, fewer at the end."""
         ...
 
+    def part(self, offset: int, length: int) -> "HeldContent":
+        """A range of it as content of its own, without a copy; held as long as this one."""
+        ...
+
 
 @dataclass(frozen=True)
 class MemoryContent:
@@ -42,6 +46,10 @@ class MemoryContent:
     def read(self, offset: int, length: int) -> bytes:
         """A copy of a piece."""
         return bytes(self.data[offset : offset + length])
+
+    def part(self, offset: int, length: int) -> "MemoryContent":
+        """A view of a range."""
+        return MemoryContent(memoryview(self.data)[offset : offset + length])
 
 
 @dataclass(frozen=True)
@@ -60,6 +68,10 @@ class FileContent:
     def read(self, offset: int, length: int) -> bytes:
         """A piece, from the page cache as a rule."""
         return os.pread(self.descriptor, min(length, self.length - offset), self.start + offset)
+
+    def part(self, offset: int, length: int) -> "FileContent":
+        """A range of the same file."""
+        return FileContent(self.descriptor, self.start + offset, min(length, self.length - offset))
 
 
 class Holding:

@@ -69,6 +69,20 @@ class _Entity:
     """Whether it is a message (the raw one or a message/rfc822), so that its body is numbered below it."""
 
 
+@dataclass(frozen=True)
+class _Place:
+    """Where a component belongs and where its encoded bytes stand in the raw message."""
+
+    path: ComponentPath
+    parent: ComponentPath
+    depth: int
+    origin: Origin
+    offset: int
+    encoded_size: int
+    declared: str = ""
+    names: tuple[CandidateName, ...] = ()
+
+
 class MimeDissector:
     """Dissects one message. `raw` must stay as it is until the result is no longer used."""
 
@@ -92,12 +106,12 @@ class MimeDissector:
         pending = [_Entity(RAW_PATH, RAW_PATH, 0, 0, len(self._raw), is_message=True)]
         try:
             while pending:
-                # Depth first and in order, so that the paths come out sorted.
-                pending.extend(reversed(list(self._entity(pending.pop()))))
+                pending.extend(self._entity(pending.pop()))
         except OverBudgetError as error:
             self._note(error.limit, RAW_PATH, 0)
             outcome = Unscanned.because(UnscannedReason.OVER_BUDGET, error.limit)
             self._result.reports.append(EngineReport(RAW_PATH, UNPACKER_ENGINE, "", "", outcome))
+        self._result.found.sort(key=_in_order)
         return self._result
 
     def _note(self, id_: str, component: ComponentPath, offset: int, length: int = 0, detail: str = "") -> None:
@@ -245,15 +259,8 @@ class MimeDissector:
         if end <= start or not bytes(self._raw[start:end]).strip():
             return
         self._budget.charge_component(entity.depth + 1)
-        self._emit(
-            [self._raw[start:end]],
-            _below(entity.path, index),
-            entity.path,
-            entity.depth + 1,
-            origin,
-            start,
-            end - start,
-        )
+        place = _Place(_below(entity.path, index), entity.path, entity.depth + 1, origin, start, end - start)
+        self._emit_raw(place)
 
     def _leaf(
         self, entity: _Entity, header: Header, content_type: Structured, encoding: bytes, path: ComponentPath
@@ -261,21 +268,20 @@ class MimeDissector:
         """The body of an entity that is not split, decoded."""
         start, end = header.body_start, entity.end
         body = self._raw[start:end]
-        pieces: Iterable[bytes | memoryview]
-        if encoding == b"base64":
-            ids, pieces = transfer.base64_defects(body), transfer.decode_base64(body)
-        elif encoding == b"quoted-printable":
-            ids, pieces = transfer.quoted_printable_defects(body), transfer.decode_quoted_printable(body)
-        else:
-            ids, pieces = [], [body]
-        for id_ in ids:
-            self._note(id_, path, start, end - start)
         names = self._names(header, content_type, path)
         depth = entity.depth + 1 if entity.is_message else entity.depth
         if entity.is_message:
             self._budget.charge_component(depth)
         declared = content_type.value.decode("ascii", errors="replace") if header.all(b"content-type") else ""
-        self._emit(pieces, path, entity.parent, depth, Origin.PART, start, end - start, declared, names)
+        place = _Place(path, entity.parent, depth, Origin.PART, start, end - start, declared, names)
+        if encoding == b"base64":
+            self._note_all(transfer.base64_defects(body), place)
+            self._emit_decoded(transfer.decode_base64(body), place)
+        elif encoding == b"quoted-printable":
+            self._note_all(transfer.quoted_printable_defects(body), place)
+            self._emit_decoded(transfer.decode_quoted_printable(body), place)
+        else:
+            self._emit_raw(place)
 
     def _names(self, header: Header, content_type: Structured, path: ComponentPath) -> tuple[CandidateName, ...]:
         """All candidate file names, and what is wrong with them."""
@@ -292,37 +298,45 @@ class MimeDissector:
             self._note("name.control", path, header.body_start)
         return tuple(names)
 
-    def _emit(
-        self,
-        pieces: Iterable[bytes | memoryview],
-        path: ComponentPath,
-        parent: ComponentPath,
-        depth: int,
-        origin: Origin,
-        offset: int,
-        encoded_size: int,
-        declared: str = "",
-        names: tuple[CandidateName, ...] = (),
-    ) -> None:
-        content, sha256 = self._holding.keep(self._charged(pieces))
+    def _note_all(self, ids: Iterable[str], place: _Place) -> None:
+        for id_ in ids:
+            self._note(id_, place.path, place.offset, place.encoded_size)
+
+    def _emit_raw(self, place: _Place) -> None:
+        """A component whose bytes stand in the raw message as they are: they are not copied."""
+        self._budget.charge_bytes(place.encoded_size)
+        content = self._raw_component.content.part(place.offset, place.encoded_size)
+        view = self._raw[place.offset : place.offset + place.encoded_size]
+        self._emit(place, content, Sha256(hashlib.sha256(view).hexdigest()))
+
+    def _emit_decoded(self, pieces: Iterable[bytes], place: _Place) -> None:
+        self._emit(place, *self._holding.keep(self._charged(pieces)))
+
+    def _emit(self, place: _Place, content: HeldContent, sha256: Sha256) -> None:
         component = Component(
-            path,
-            parent,
-            depth,
-            origin,
+            place.path,
+            place.parent,
+            place.depth,
+            place.origin,
             content.size,
             sha256,
-            names=names,
-            content_type=declared,
-            offset=offset,
-            encoded_size=encoded_size,
+            names=place.names,
+            content_type=place.declared,
+            offset=place.offset,
+            encoded_size=place.encoded_size,
         )
         self._result.found.append(Found(component, content))
 
-    def _charged(self, pieces: Iterable[bytes | memoryview]) -> Iterable[bytes | memoryview]:
+    def _charged(self, pieces: Iterable[bytes]) -> Iterable[bytes]:
         for piece in pieces:
             self._budget.charge_bytes(len(piece))
             yield piece
+
+
+def _in_order(found: Found) -> tuple[int, ...]:
+    """By path, number by number; the raw message, whose path is empty, comes first."""
+    path = found.component.path
+    return tuple(map(int, path.split("."))) if path else ()
 
 
 def _below(path: ComponentPath, index: int) -> ComponentPath:
