@@ -19,9 +19,9 @@ def test_a_lock_names_no_address_no_path_and_no_option(file):
 @pytest.mark.parametrize(
     "line",
     [
-        "--index-url https://pypi.example/simple",
+        "--index-url https://index.example/all",
         "--find-links /opt/wheels",
-        "--trusted-host pypi.example",
+        "--trusted-host index.example",
         "-f wheels",
         "clamd @ file:///tmp/clamd.whl",
         "    # via -r /home/somebody/requirements/dev.in",
