@@ -62,7 +62,7 @@ class Bus:
     def __init__(self, client: Client, service: Service, on_lost: Callable[[], None]) -> None:
         """Wrap a `client`; use `connect`."""
         self._client, self._on_lost = client, on_lost
-        self._is_closing = False
+        self._stands = False
         self._last_error = ""
         self.service = service
 
@@ -76,9 +76,9 @@ class Bus:
         a connection that stands (a reload with other passwords) nats-py gives up for good; then `on_lost` is called,
         which by default ends the process in order, to be started anew by what supervises it.
         """
-        client = _Client()
-        bus = cls(client, service, on_lost)
+        bus = cls(_Client(), service, on_lost)
         while True:
+            client = bus._client
             try:
                 await client.connect(
                     servers=list(settings.nats_urls),
@@ -99,10 +99,12 @@ class Bus:
                 )
             except (OSError, nats.errors.Error, TimeoutError) as error:
                 await bus._when_failed(error)
+                await client.close()  # or its socket would stay
+                bus._client = _Client()
                 await asyncio.sleep(RECONNECT_WAIT_S)
             else:
                 client.options["allow_reconnect"] = True
-                bus._last_error = ""
+                bus._last_error, bus._stands = "", True
                 return bus
 
     async def _when_failed(self, error: Exception) -> None:
@@ -113,7 +115,7 @@ class Bus:
         self._last_error = text
 
     async def _when_disconnected(self) -> None:
-        if not self._client.is_closed:
+        if self._stands:
             _log.warning("bus disconnected")
 
     async def _when_reconnected(self) -> None:
@@ -121,7 +123,7 @@ class Bus:
         _log.info("bus reconnected")
 
     async def _when_closed(self) -> None:
-        if not self._is_closing:
+        if self._stands:
             _log.error("bus connection ended for good; is the password of this service still right?")
             self._on_lost()
 
@@ -161,6 +163,8 @@ class Bus:
 
     async def health(self) -> Health:
         """Whether a server answers."""
+        if not self.is_connected:  # nats-py's flush does not notice
+            return Health(ok=False, detail=f"not connected to NATS: {self._last_error or 'is it running?'}")
         try:
             await self._client.flush(timeout=2)
         except (nats.errors.Error, OSError, TimeoutError, ValueError) as error:
@@ -172,7 +176,7 @@ class Bus:
 
     async def close(self) -> None:
         """Send what is buffered and disconnect."""
-        self._is_closing = True
+        self._stands = False
         try:
             async with asyncio.timeout(2):
                 await self._client.flush()
