@@ -1,7 +1,7 @@
-"""Who may say and hear what: every user × every subject, asked of a real server that was given our configuration.
+"""Who may say and hear what: every user with every subject, asked of a real server that was given our configuration.
 
-The expectation is written out here and not taken from `qscan_contracts.rights`: it is what DESIGN §6 asks for. A test of
-its own compares the server's behaviour with the table of rights, so that neither can change alone.
+The expectation is written out here and not taken from `qscan_contracts.rights`: it is what DESIGN §6 asks for. A test
+of its own compares the server's behaviour with the table of rights, so that neither can change alone.
 """
 
 from collections.abc import AsyncIterator
@@ -200,8 +200,8 @@ async def test_an_unknown_user_or_a_wrong_password_is_refused(server):
 
 @pytest.mark.parametrize("forger", [Service.POLICY, Service.SPAM, Service.ARCHIVER, Service.NOTIFIER])
 async def test_nobody_forges_an_engine_s_answer_through_a_reply_subject(server, users, forger):
-    """JetStream and the unpacker answer to any reply subject they are told: that must not be a way around the rights."""
-    heard: list[bytes] = []
+    """JetStream and the unpacker answer to any reply subject they are told: that must be no way around the rights."""
+    heard: list[str] = []
 
     async def hear(message):
         heard.append(message.subject)

@@ -65,17 +65,7 @@ class NatsServer:
 
     def start(self) -> None:
         """Start it and wait until it answers. Raises RuntimeError with its log when it does not."""
-        configuration = self._directory / "nats.conf"
-        configuration.touch(mode=0o600)
-        configuration.write_text(
-            render(
-                self.passwords,
-                store_dir=self._directory / "jetstream",
-                port=self.port,
-                max_file_store_bytes=self._max_file_store_bytes,
-            ),
-            encoding="utf-8",
-        )
+        configuration = self._configure()
         with (self._directory / "nats.log").open("ab") as log:
             self._process = subprocess.Popen(
                 [program(), "-c", configuration, "--ports_file_dir", self._directory],
@@ -99,6 +89,11 @@ class NatsServer:
         """SIGTERM, as an orderly shutdown."""
         self._end(signal.SIGTERM)
 
+    def reload(self) -> None:
+        """Let it read its configuration again, with the passwords as they are now."""
+        self._configure()
+        os.kill(self.pid, signal.SIGHUP)
+
     def settings(self, service: Service) -> ServiceSettings:
         """What a service needs to connect; the rest are defaults."""
         return ServiceSettings(nats_urls=(self.url,), nats_password=SecretStr(self.passwords[service]))
@@ -120,6 +115,21 @@ class NatsServer:
     def __exit__(self, *_: object) -> None:
         """Kill it."""
         self.kill()
+
+    def _configure(self) -> Path:
+        """Write the configuration file and return it."""
+        configuration = self._directory / "nats.conf"
+        configuration.touch(mode=0o600)
+        configuration.write_text(
+            render(
+                self.passwords,
+                store_dir=self._directory / "jetstream",
+                port=self.port,
+                max_file_store_bytes=self._max_file_store_bytes,
+            ),
+            encoding="utf-8",
+        )
+        return configuration
 
     def _end(self, number: signal.Signals) -> None:
         process, self._process = self._process, None
