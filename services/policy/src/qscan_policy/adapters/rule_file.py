@@ -75,7 +75,7 @@ def _read(path: Path) -> bytes:
 _MSGSPEC_ERROR = re.compile(r"(?P<text>.*?)(?: - at (?P<key>`key` in )?`\$(?P<path>.*)`)?", re.DOTALL)
 _PATH_STEP = re.compile(r"\.(?P<name>[A-Za-z_][A-Za-z0-9_]*)|\[(?P<index>\d+)\]|\[\.\.\.\]")
 _UNKNOWN_FIELD = re.compile(r"unknown field `(?P<name>[^`]*)`")
-_KEY = re.compile(r"'(?P<name>[^']*)'")
+_UNKNOWN_KEY = re.compile(r"Invalid enum value '(?P<name>[^']*)'")
 
 
 def _describe(error: msgspec.ValidationError, document: Document, origin: str) -> str:
@@ -92,7 +92,7 @@ def _describe(error: msgspec.ValidationError, document: Document, origin: str) -
             text = f"{text} (somewhere below)"  # msgspec does not say under which key of a mapping
             break
     unknown = _UNKNOWN_FIELD.search(text)
-    key = _KEY.search(text) if parts and parts["key"] else None
+    key = _UNKNOWN_KEY.search(text) if parts and parts["key"] else None
     if unknown or key:
         name = (unknown or key)["name"]  # type: ignore[index]  # one of them is there
         path = (*path, name)

@@ -62,8 +62,9 @@ def parse(text: str) -> Document:
     Raises:
         YamlError: it cannot be read, a key is given twice, or an alias is used.
     """
-    loader = _Loader(text)
+    loader = None
     try:
+        loader = _Loader(text)
         node = loader.get_single_node()
         if node is None:
             raise YamlError("the file is empty", Place(1, 1))
@@ -78,7 +79,8 @@ def parse(text: str) -> Document:
     except RecursionError:
         raise YamlError("nested too deeply for a rule file", Place(1, 1)) from None
     finally:
-        loader.dispose()
+        if loader is not None:
+            loader.dispose()
     return document
 
 

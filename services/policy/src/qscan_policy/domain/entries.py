@@ -12,9 +12,11 @@ from qscan_contracts.vocabulary import ActionKind, EngineRole, QuarantineClass, 
 MAX_DESCRIPTION_CHARS = 200
 
 Pattern = Annotated[str, Meta(min_length=1, max_length=200)]
-RuleId = Annotated[str, Meta(pattern="^[a-z0-9][a-z0-9-]{0,62}$")]
-FieldName = Annotated[str, Meta(pattern=r"^[!-9;-~]+$", description="A header field's name (RFC 5322 §2.2).")]
-SizeText = Annotated[str, Meta(pattern=r"^[<>] ?[0-9]{1,15}$")]
+# `$` would let a line break at the end through; this is the end to Python and to JSON Schema alike.
+_END = r"(?![\s\S])"
+RuleId = Annotated[str, Meta(pattern=f"^[a-z0-9][a-z0-9-]{{0,62}}{_END}")]
+FieldName = Annotated[str, Meta(pattern=f"^[!-9;-~]+{_END}", description="A header field's name (RFC 5322 §2.2).")]
+SizeText = Annotated[str, Meta(pattern=f"^[<>] ?[0-9]{{1,15}}{_END}")]
 SizeNumber = Annotated[int, Meta(ge=0)]
 
 
