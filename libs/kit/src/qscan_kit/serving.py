@@ -53,12 +53,13 @@ async def serve_worker(
 
     server = HealthServer({"bus": bus_health, **checks}, host=settings.health_host, port=settings.health_port)
     async with server:
+        _log.info("serving health", host=settings.health_host, port=server.port)
         bus = await connect_or_stop(service, settings, stop)
         if bus is None:
             return
         listening = worker(bus)
         await listening.resume()
-        _log.info("listening", health_port=server.port)
+        _log.info("listening for requests")
         try:
             await stop.wait()
         finally:
