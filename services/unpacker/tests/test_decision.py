@@ -284,8 +284,7 @@ def test_score_rows_by_band() -> None:
     )
     for score, told in ((21, Disposition.DISCARD), (10, Disposition.QUARANTINE), (6, Disposition.DELIVER)):
         decision = decided(Clean(), groups=(group(rows=rows),), spam=SpamScore("spamd", score, 5.0))
-        assert decision.disposition is told
-    assert decision.verdict is Verdict.SPAM
+        assert (decision.verdict, decision.disposition) == (Verdict.SPAM, told)
 
 
 def test_missing_spam_score_passes_unless_required() -> None:

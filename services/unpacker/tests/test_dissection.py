@@ -80,7 +80,7 @@ def test_multipart(end: bytes) -> None:
         "2": b"hello",
         "3": b"epilogue" + end,
     }
-    names = {one.component.path: [name.text for name in one.component.names] for one in dissection.found}
+    names = {str(one.component.path): [name.text for name in one.component.names] for one in dissection.found}
     assert names["2"] == ["a.bin", "b.exe"]
     assert [one.component.origin for one in dissection.found][1:] == [
         Origin.PREAMBLE,
@@ -109,6 +109,11 @@ def test_degenerate_messages_have_components(raw: bytes) -> None:
     assert "1" in found
 
 
+def test_message_without_a_header_is_a_body() -> None:
+    """What begins with a line that is no field is text from its first byte."""
+    assert contents(dissect(b"hello\nworld\n\nx\n"))["1"] == b"hello\nworld\n\nx\n"
+
+
 def test_nested_message_is_dissected() -> None:
     """A message/rfc822 is a component, and its parts are below it."""
     raw = b"Content-Type: message/rfc822\n\n" + MULTIPART
@@ -130,7 +135,9 @@ def test_nested_message_is_dissected() -> None:
         (b"Content-Type: text", b"x", "mime.content_type.invalid"),
         (b"Content-T(x)ype: text/plain", b"x", "header.name.comment"),
         (b"Content-Type : text/plain", b"x", "header.name.space"),
-        (b"no field at all", b"x", "header.line_without_colon"),
+        (b"no field at all", b"x", "header.missing_blank_line"),
+        (b"no field\nContent-Type: text/plain", b"x", "header.line_without_colon"),
+        (b"Subject: x\nno field", b"x", "header.line_without_colon"),
         (b"Content-Type: message/partial", b"x", "mime.message.partial"),
         (b"Content-Type: message/external-body", b"x", "mime.message.external_body"),
         (b'Content-Type: multipart/mixed; boundary="' + b"b" * 71 + b'"', b"x", "mime.boundary.too_long"),

@@ -104,7 +104,7 @@ class ScanAnswer(Struct, frozen=True, kw_only=True):
     smtp: SmtpReply | None
     edits: tuple[Edit, ...]
     findings: tuple[FindingAnswer, ...]
-    components: tuple[ComponentAnswer, ...] | UnsetType
+    components: tuple[ComponentAnswer, ...] | UnsetType = UNSET
     spam: SpamScoreAnswer | None
     raw_size: int
     raw_sha256: Sha256

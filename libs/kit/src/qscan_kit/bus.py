@@ -20,7 +20,10 @@ from qscan_kit.log import get_logger
 from qscan_kit.settings import ServiceSettings
 
 T = TypeVar("T")
-Handler = Callable[[Msg], Awaitable[None]]
+BusMessage = Msg
+"""A message as it arrives: `subject`, `reply`, `data`, `headers`. By this name outside kit, which alone knows nats."""
+
+Handler = Callable[[BusMessage], Awaitable[None]]
 
 RECONNECT_WAIT_S = 0.5
 CONNECT_TIMEOUT_S = 3

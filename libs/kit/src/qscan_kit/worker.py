@@ -134,7 +134,7 @@ class ScanWorker(Generic[RequestT]):
                 answer, end = Refused("the deadline passed while it was worked on"), "timed_out"
             except ContentUnavailableError as error:
                 answer, end = Refused(str(error)), "unavailable"
-            except Exception as error:  # noqa: BLE001  # a bug of ours must not leave the unpacker waiting
+            except Exception as error:  # a bug of ours must not leave the unpacker waiting
                 _log.exception("request failed", scan_id=request.job.scan_id, role=self._role)
                 answer, end = Refused(f"internal error: {type(error).__name__}"), "failed"
             finally:

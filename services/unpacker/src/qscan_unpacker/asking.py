@@ -7,7 +7,6 @@ from collections.abc import Callable
 from typing import TypeVar
 
 import msgspec
-from nats.aio.msg import Msg
 from opentelemetry.trace import SpanKind
 
 from qscan_contracts import subjects
@@ -26,7 +25,7 @@ from qscan_contracts.scanning import (
 from qscan_contracts.subjects import ScanRole
 from qscan_contracts.vocabulary import UnscannedReason
 from qscan_kit import metrics, telemetry
-from qscan_kit.bus import Bus, decode, encode, is_no_responders
+from qscan_kit.bus import Bus, BusMessage, decode, encode, is_no_responders
 from qscan_kit.errors import BusUnavailableError
 from qscan_unpacker.domain.aggregation import Failure
 
@@ -145,7 +144,7 @@ class Asker:
             if not isinstance(word, Progress):
                 return word
 
-    async def _on_reply(self, message: Msg) -> None:
+    async def _on_reply(self, message: BusMessage) -> None:
         heard = self._waiting.get(message.subject)
         if heard is None:
             return  # late: the job was answered or given up

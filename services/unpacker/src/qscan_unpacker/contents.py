@@ -5,12 +5,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import msgspec
-from nats.aio.msg import Msg
 
 from qscan_contracts import subjects
 from qscan_contracts.components import ByReference, Chunk, ChunkRequest, Content, Inline
 from qscan_contracts.scanning import CHUNK_BYTES, MAX_INLINE_BYTES
-from qscan_kit.bus import Bus, decode, encode
+from qscan_kit.bus import Bus, BusMessage, decode, encode
 from qscan_kit.errors import BusUnavailableError
 from qscan_unpacker.dissection.holding import HeldContent
 
@@ -36,7 +35,7 @@ class Contents:
         finally:
             lending.end()
 
-    async def _on_request(self, message: Msg) -> None:
+    async def _on_request(self, message: BusMessage) -> None:
         if not message.reply:
             return
         try:

@@ -10,7 +10,6 @@ MIME_FIELDS = frozenset({b"content-type", b"content-transfer-encoding", b"conten
 # A field and its continuation lines; RFC 5322 §2.2 wants no space before the colon, hostile mail has it.
 _FIELD = re.compile(rb"([^\x00-\x20:][^:\n]*?)([ \t]*):((?:[^\n]*)(?:\n[ \t][^\n]*)*)\n?")
 _LINE = re.compile(rb"[^\n]*\n?")
-_LF = 0x0A
 _PARAMETER = re.compile(
     rb"""\s*;\s*([^\s=;]+)\s*=\s*("(?:[^"\\]|\\.)*"|[^;"]*)""",
     re.DOTALL,
@@ -66,25 +65,34 @@ def parse_header(data: bytes | memoryview, start: int, end: int) -> Header:
     junk: list[tuple[int, int]] = []
     spaced: list[int] = []
     at, size = 0, len(block)
-    while at < size:
-        if block[at] == _LF:
-            return Header(tuple(fields), start + at + 1, has_blank_line=True, junk=tuple(junk), spaced=tuple(spaced))
-        if block.startswith(b"\r\n", at):
-            return Header(tuple(fields), start + at + 2, has_blank_line=True, junk=tuple(junk), spaced=tuple(spaced))
+    blank = 0
+    while at < size and not blank:
+        blank = _blank_line(block, at)
         match = _FIELD.match(block, at)
-        if match is None:
-            line = _LINE.match(block, at)
-            length = len(line[0]) if line else size - at
+        if blank:
+            at += blank
+        elif match is None:
+            length = len(_LINE.match(block, at)[0])  # type: ignore[index]  # it matches anything, also nothing
             # The separator line of an mbox is no field, but harmless in front of a message.
             if not (at == 0 and block.startswith((b"From ", b">From "))):
                 junk.append((start + at, length))
-            at += max(length, 1)
-            continue
-        if match[2]:
-            spaced.append(start + at)
-        fields.append(Field(match[1].lower(), match[3].rstrip(b"\r"), start + at, start + match.start(3)))
-        at = match.end()
-    return Header(tuple(fields), start + size, has_blank_line=False, junk=tuple(junk), spaced=tuple(spaced))
+            at += length
+        else:
+            if match[2]:
+                spaced.append(start + at)
+            fields.append(Field(match[1].lower(), match[3].rstrip(b"\r"), start + at, start + match.start(3)))
+            at = match.end()
+    if junk and junk[0][0] == start and not any(field.name in MIME_FIELDS for field in fields):
+        # It begins with a line that is no field, and nothing in it changes how the rest is read: a body alone.
+        return Header((), start, has_blank_line=False, junk=(), spaced=())
+    return Header(tuple(fields), start + at, has_blank_line=blank > 0, junk=tuple(junk), spaced=tuple(spaced))
+
+
+def _blank_line(block: bytes, at: int) -> int:
+    """The length of the empty line at `at`, 0 where there is none."""
+    if block.startswith(b"\n", at):
+        return 1
+    return 2 if block.startswith(b"\r\n", at) else 0
 
 
 @dataclass(frozen=True, slots=True)
