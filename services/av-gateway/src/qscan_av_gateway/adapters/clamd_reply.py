@@ -12,8 +12,9 @@ MAX_DETAIL_CHARACTERS = 200
 
 _CLEAN = b"stream: OK\0"
 _TOO_BIG = b"INSTREAM size limit exceeded. ERROR\0"
-_FOUND = re.compile(rb"stream: (.*) FOUND\0", re.DOTALL)
-_ERROR = re.compile(rb".* ERROR\0", re.DOTALL)
+# Between the words anything but another NUL: that would be the end of another reply.
+_FOUND = re.compile(rb"stream: ([^\0]*) FOUND\0")
+_ERROR = re.compile(rb"[^\0]* ERROR\0")
 # ExtendedDetectionInfo puts the digest and size of the hit behind the name.
 _EXTENDED = re.compile(rb"\([0-9a-fA-F]{32,64}:[0-9]+\)\Z")
 _LIMIT = re.compile(rb"Heuristics\.Limits\.Exceeded(\..*)?", re.DOTALL)
