@@ -1,0 +1,1 @@
+"""`qscan doctor`: what is installed, what is reachable, and what to do about it."""

@@ -1,0 +1,1 @@
+"""`qscan selftest`: four messages through qscan-queue, and what becomes of them."""
