@@ -1,5 +1,7 @@
 """A recording qmail-queue: stands in for the real one and keeps every message it is handed."""
 
+import shutil
+from collections.abc import Container
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -65,10 +67,17 @@ class RecordingQmailQueue:
             "QSCAN_RECORDER_FSYNC": "1" if self.fsync else "0",
         }
 
-    def messages(self) -> list[RecordedMessage]:
-        """What was recorded so far, oldest first, without unfinished ones (leading dot)."""
-        folders = [entry for entry in self.directory.iterdir() if not entry.name.startswith(".")]
+    def messages(self, *, skipping: Container[str] = ()) -> list[RecordedMessage]:
+        """What was recorded so far, oldest first, without unfinished ones (leading dot) and the names in `skipping`."""
+        folders = [
+            entry for entry in self.directory.iterdir() if not entry.name.startswith(".") and entry.name not in skipping
+        ]
         return [_read(folder) for folder in sorted(folders, key=_age)]
+
+    def clear(self) -> None:
+        """Forget them all."""
+        for entry in self.directory.iterdir():
+            shutil.rmtree(entry)
 
     def count(self) -> int:
         """How many messages were recorded so far."""
