@@ -10,17 +10,11 @@ import pytest
 from qscan_contracts.subjects import ScanRole, Service, scan
 from qscan_kit.bus import Bus
 from qscan_testkit.nats_server import NatsServer
+from qscan_testkit.waiting import wait_until
 
 pytestmark = pytest.mark.anyio
 
 RECOVERY_S = 10.0
-
-
-async def until(condition, timeout_s=RECOVERY_S):
-    """Wait until `condition()` is true."""
-    async with asyncio.timeout(timeout_s):
-        while not condition():  # noqa: ASYNC110  # what is waited for has no event
-            await asyncio.sleep(0.02)
 
 
 async def hears_again(worker: Bus, unpacker: Bus, heard: list[bytes]) -> None:
@@ -77,7 +71,7 @@ async def test_a_server_that_ends_and_comes_back_is_used_again(nats_server, endi
     await hears_again(worker, unpacker, heard)
     for _ in range(2):
         getattr(nats_server, ending)()
-        await until(lambda: not worker.is_connected and not unpacker.is_connected)
+        await wait_until(lambda: not worker.is_connected and not unpacker.is_connected)
         assert not (await worker.health()).ok
         nats_server.start()
         await hears_again(worker, unpacker, heard)

@@ -17,11 +17,12 @@ from qscan_kit.bus import Bus, decode
 from qscan_kit.errors import PoisonError
 from qscan_kit.health import Health
 from qscan_kit.log import get_logger
-from qscan_kit.stream import ACK_WAIT_S, NATS_FAILURES, STORE_TIMEOUT_S
+from qscan_kit.stream import ACK_WAIT_S, NATS_FAILURES
 
 T = TypeVar("T")
 
-FETCH_WAIT_S = 5.0
+ASK_TIMEOUT_S = 3.0
+FETCH_WAIT_S = 3.0
 RETRY_SETUP_S = 1.0
 FIRST_DELAY_S = 1.0
 LONGEST_DELAY_S = 300.0
@@ -82,7 +83,7 @@ class EventConsumer(Generic[T]):
         """
         self._bus, self._kind, self._durable = bus, kind, durable
         self._event_type, self._handle = event_type, handle
-        self._jetstream = bus.client.jetstream(timeout=STORE_TIMEOUT_S)
+        self._jetstream = bus.client.jetstream(timeout=ASK_TIMEOUT_S)
         self._ack_wait_s = ACK_WAIT_S
         self._is_set_up = False
 

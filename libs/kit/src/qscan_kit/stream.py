@@ -64,7 +64,7 @@ class StreamLimits:
     ack_wait_s: float = ACK_WAIT_S
 
 
-async def ensure_streams(bus: Bus, limits: StreamLimits) -> None:
+async def ensure_streams(bus: Bus, limits: StreamLimits, *, timeout_s: float = STORE_TIMEOUT_S) -> None:
     """Make the streams and their consumers, or bring their limits up to date.
 
     Any number of unpackers may do this at once. It belongs to every connection and reconnection: a server that lost
@@ -73,7 +73,7 @@ async def ensure_streams(bus: Bus, limits: StreamLimits) -> None:
     Raises:
         BusUnavailableError: not now; call again.
     """
-    jetstream = bus.client.jetstream(timeout=STORE_TIMEOUT_S)
+    jetstream = bus.client.jetstream(timeout=timeout_s)
     wanted = (
         # A work queue keeps every event until its one consumer has acknowledged it, also while that is not there yet.
         StreamConfig(
@@ -157,9 +157,9 @@ class MailStore:
     there, and because deleting with it leaves a message behind for each object.
     """
 
-    def __init__(self, bus: Bus) -> None:
-        """Use `bus`; nothing is asked before the first call."""
-        self._jetstream = bus.client.jetstream(timeout=STORE_TIMEOUT_S)
+    def __init__(self, bus: Bus, *, timeout_s: float = STORE_TIMEOUT_S) -> None:
+        """Use `bus`; nothing is asked before the first call. `timeout_s` is for each chunk."""
+        self._jetstream = bus.client.jetstream(timeout=timeout_s)
         self._clean_up = bus.client.jetstream(timeout=CLEAN_UP_TIMEOUT_S)
 
     async def put(self, name: str, data: io.BufferedIOBase) -> int:
@@ -293,9 +293,9 @@ def _digest_text(digest: bytes) -> str:
 class EventPublisher:
     """Puts events on the stream."""
 
-    def __init__(self, bus: Bus) -> None:
+    def __init__(self, bus: Bus, *, timeout_s: float = STORE_TIMEOUT_S) -> None:
         """Use `bus`."""
-        self._jetstream = bus.client.jetstream(timeout=STORE_TIMEOUT_S)
+        self._jetstream = bus.client.jetstream(timeout=timeout_s)
 
     async def publish(self, kind: EventKind, scan_id: ScanId, event: object) -> None:
         """Publish and wait until it is on disk. The same scan id and kind within the window is stored once.
@@ -306,9 +306,7 @@ class EventPublisher:
         headers = {"Nats-Msg-Id": subjects.event_id(scan_id, kind)}
         telemetry.inject(headers)
         try:
-            await self._jetstream.publish(
-                subjects.event(kind), encode(event), stream=EVENTS_STREAM, headers=headers, timeout=STORE_TIMEOUT_S
-            )
+            await self._jetstream.publish(subjects.event(kind), encode(event), stream=EVENTS_STREAM, headers=headers)
         except NATS_FAILURES as error:
             message = f"cannot store the event: {str(error) or type(error).__name__}"
             raise BusUnavailableError(message) from error
