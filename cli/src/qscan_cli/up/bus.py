@@ -90,7 +90,7 @@ def plan(
     return ChildPlan(
         name=NAME,
         command=(str(server), "--config", str(configuration)),
-        environ=minimal_environment(),
+        environ=minimal_environment(data),
         probe=probes.nats(HOST, port),
         stage=Stage.BUS,
         address=f"{HOST}:{port}",

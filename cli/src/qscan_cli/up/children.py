@@ -93,7 +93,7 @@ class Child:
         if process is None:
             message = f"{self.plan.name} has not been started"
             raise RuntimeError(message)
-        status = await _wait(process)
+        status = await wait(process)
         # A child of its own that lives on (spamd's) would keep socket and port from the next start.
         until = time.monotonic() + _KILL_WAIT_S
         guardian.kill_groups({process.pid})
@@ -128,7 +128,7 @@ class Child:
             guardian.kill_groups({self._process.pid})
 
 
-async def _wait(process: "subprocess.Popen[bytes]") -> int:
+async def wait(process: "subprocess.Popen[bytes]") -> int:
     """Wait for a process without a thread: forking from a process with threads is not safe."""
     loop = asyncio.get_running_loop()
     watch = os.pidfd_open(process.pid)

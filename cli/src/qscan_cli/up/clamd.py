@@ -81,7 +81,7 @@ def plan(settings: UpSettings, data: DataDirectory, signatures: Signatures) -> C
     return ChildPlan(
         name=NAME,
         command=(str(settings.clamd), "--foreground", f"--config-file={configuration}"),
-        environ=minimal_environment(),
+        environ=minimal_environment(data),
         probe=probes.clamd(socket),
         stage=Stage.ENGINES,
         directory=home,

@@ -16,6 +16,7 @@ from qscan_cli.running import RunningSystem
 from qscan_cli.up import bus, clamd, spamd
 from qscan_cli.up.children import ChildPlan
 from qscan_cli.up.guard import Guard
+from qscan_cli.up.leftovers import kill_leftovers
 from qscan_cli.up.locking import lock
 from qscan_cli.up.memory import is_in_memory
 from qscan_cli.up.passwords import kept_secret, nats_passwords
@@ -56,6 +57,8 @@ def run(arguments: argparse.Namespace) -> int:
     ports = Ports()
     try:
         data.services_file.unlink(missing_ok=True)
+        if kill_leftovers(data):
+            say("killed what an earlier qscan up had left behind")
         plan = _Plan(configuration, settings, data, ports)
         children = [plan.bus(nats_server)]
         if starts_clamd:
@@ -66,7 +69,7 @@ def run(arguments: argparse.Namespace) -> int:
         try:
             system = RunningSystem(
                 pid=os.getpid(),
-                guardian_pid=guard.pid,
+                guardian_pid=guard.process.pid,
                 data=str(data.root),
                 http=plan.http,
                 ingress_socket=str(data.ingress_socket),

@@ -27,7 +27,7 @@ def die_with_parent(parent: int, number: signal.Signals = signal.SIGKILL) -> Non
 
 
 class Guard:
-    """The guardian process, kept alive by `keep`; closed by `close`."""
+    """The guardian process; whoever made it watches it, and replaces it if it dies before `close`."""
 
     def __init__(self, lock: int) -> None:
         """Start a guardian that shares the locked descriptor `lock`."""
@@ -38,9 +38,9 @@ class Guard:
         self._process = self._start()
 
     @property
-    def pid(self) -> int:
-        """The guardian's process id."""
-        return self._process.pid
+    def process(self) -> "subprocess.Popen[bytes]":
+        """The guardian of now."""
+        return self._process
 
     def register_in_child(self) -> Callable[[], None]:
         """What a child does between fork and exec: be bound to this process, and be known to the guardian."""
@@ -61,14 +61,11 @@ class Guard:
         self._groups.discard(group)
         os.write(self._writer, b"-%d\n" % group)
 
-    def keep(self) -> bool:
-        """Start another guardian if somebody killed it; True if so."""
-        if self._process.poll() is None:
-            return False
+    def replace(self) -> None:
+        """Start another guardian, because somebody has killed this one."""
         self._process = self._start()
         for group in self._groups:
             os.write(self._writer, b"+%d\n" % group)
-        return True
 
     def close(self) -> None:
         """Let the guardian finish what is left, and wait for it."""

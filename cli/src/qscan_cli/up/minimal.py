@@ -4,13 +4,20 @@ import os
 import pwd
 from pathlib import Path
 
+from qscan_cli.places import DataDirectory
+
 _KEPT = ("TZ", "TMPDIR", "LD_LIBRARY_PATH")
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
-def minimal_environment() -> dict[str, str]:
+MARK = "QSCAN_UP"
+"""Names the data directory in the environment of everything that `qscan up` starts."""
+
+
+def minimal_environment(data: DataDirectory) -> dict[str, str]:
     """PATH and language are fixed, so that the same configuration does the same everywhere."""
-    return {"PATH": _PATH, "LANG": "C.UTF-8"} | {name: os.environ[name] for name in _KEPT if name in os.environ}
+    kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
+    return {"PATH": _PATH, "LANG": "C.UTF-8", MARK: str(data.root)} | kept
 
 
 def account(*names: str) -> pwd.struct_passwd | None:

@@ -89,7 +89,7 @@ def plans(configuration: Configuration, surroundings: Surroundings, ports: Ports
         yield ChildPlan(
             name=service,
             command=(sys.executable, "-I", "-m", package(service)),
-            environ=minimal_environment() | environment(service, told),
+            environ=minimal_environment(surroundings.data) | environment(service, told),
             probe=probes.both(probe, probes.ingress(surroundings.data.ingress_socket))
             if service == "ingress"
             else probe,

@@ -42,7 +42,7 @@ def plan(settings: UpSettings, data: DataDirectory) -> ChildPlan:
                 program=settings.spamd,
             )
         ),
-        environ=minimal_environment(),
+        environ=minimal_environment(data),
         probe=probes.spamd(socket),
         stage=Stage.ENGINES,
         address=str(socket),

@@ -11,7 +11,7 @@ from qscan_cli.configuration.up_settings import UpSettings
 from qscan_cli.errors import CommandError
 from qscan_cli.running import RunningService, RunningSystem
 from qscan_cli.up.child_log import ChildLog
-from qscan_cli.up.children import Child, ChildPlan, Stage, describe
+from qscan_cli.up.children import Child, ChildPlan, Stage, describe, wait
 from qscan_cli.up.guard import Guard
 
 Say = Callable[[str], None]
@@ -54,6 +54,7 @@ class Supervisor:
         """
         watching = [asyncio.create_task(self._keep(child, stop)) for child in self._children]
         watching.append(asyncio.create_task(self._keep_house(on_ready)))
+        watching.append(asyncio.create_task(self._keep_guardian()))
         stopped = asyncio.create_task(stop.wait())
         try:
             done, _ = await asyncio.wait([stopped, *watching], return_when=asyncio.FIRST_COMPLETED)
@@ -128,13 +129,18 @@ class Supervisor:
                     report_at += self._settings.start_timeout_s
                     for name in sorted(names - self._ready):
                         self._say(f"still waiting for {name}: {self._waiting_for.get(name) or 'it is not running'}")
-            if self._guard.keep():
-                self._say("the guardian had been killed; there is a new one")
-                self._system = replace(self._system, guardian_pid=self._guard.pid)
-                self._write()
             for child in self._children:
                 child.log.bound()
             await asyncio.sleep(_HOUSEKEEPING_S if self._system.ready else _PROBE_PAUSE_S)
+
+    async def _keep_guardian(self) -> None:
+        """At once: while there is none, a kill of `qscan up` could leave a child behind."""
+        while True:
+            status = await wait(self._guard.process)
+            self._guard.replace()
+            self._say(f"the guardian has ended ({describe(status)}); there is a new one")
+            self._system = replace(self._system, guardian_pid=self._guard.process.pid)
+            self._write()
 
     async def _stop(self, hurry: asyncio.Event) -> None:
         self._stopping.set()
