@@ -1,0 +1,170 @@
+"""Load generators: each is a process of its own that sends its share one after another and prints what it took.
+
+They speak with plain sockets and prepared bytes, so that as little as possible of the two cores goes to them.
+``python -m benchmarks.load KIND`` reads a msgpack `Share` from standard input and writes a list of seconds.
+"""
+
+import os
+import socket
+import struct
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+
+from qscan_testkit.spawning import spawn
+
+OK = b"stream: OK\0"
+
+
+class Share(msgspec.Struct, frozen=True):
+    """What one generator sends.
+
+    Attributes:
+        kind: ``clamd``, ``api`` or ``queue``.
+        target: clamd's socket, host:port of the API, or the path of qscan-queue.
+        items: contents or messages; sent in turn.
+        count: how many to send in all.
+        environ: for qscan-queue.
+    """
+
+    kind: str
+    target: str
+    items: list[bytes]
+    count: int
+    environ: dict[str, str] = {}
+
+
+def clamd(share: Share) -> list[float]:
+    """One connection per scan, INSTREAM in one write."""
+    framed = [b"zINSTREAM\0" + _chunks(item) + b"\0\0\0\0" for item in share.items]
+    took = []
+    for index in range(share.count):
+        started = time.perf_counter()
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.connect(share.target)
+            connection.sendall(framed[index % len(framed)])
+            answer = b""
+            while not answer.endswith(b"\0"):
+                answer += connection.recv(4096)
+        assert answer == OK, answer
+        took.append(time.perf_counter() - started)
+    return took
+
+
+def _chunks(item: bytes) -> bytes:
+    size = 65_536
+    pieces = (item[at : at + size] for at in range(0, len(item), size))
+    return b"".join(struct.pack(">I", len(piece)) + piece for piece in pieces)
+
+
+def api(share: Share) -> list[float]:
+    """One kept-alive connection, framed requests, decisions only."""
+    host, _, port = share.target.rpartition(":")
+    envelope = msgspec.json.encode(
+        {"mail_from": "a@example.org", "rcpt_to": ["b@example.org"], "spam_filter": "off", "effects": "none"}
+    )
+    requests = [
+        b"POST /v1/scan?detail=decision HTTP/1.1\r\nHost: bench\r\nContent-Type: application/vnd.qscan.scan\r\n"
+        b"X-Qscan-Envelope-Size: %d\r\nContent-Length: %d\r\n\r\n%b%b"
+        % (len(envelope), len(envelope) + len(item), envelope, item)
+        for item in share.items
+    ]
+    took = []
+    with socket.create_connection((host, int(port))) as connection:
+        for index in range(share.count):
+            started = time.perf_counter()
+            connection.sendall(requests[index % len(requests)])
+            answer = _http_answer(connection)
+            took.append(time.perf_counter() - started)
+            assert b'"disposition":"defer"' not in answer, answer
+    return took
+
+
+def _http_answer(connection: socket.socket) -> bytes:
+    answer = b""
+    while b"\r\n\r\n" not in answer:
+        answer += connection.recv(65_536)
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 200 "), answer
+    (length,) = [int(line[15:]) for line in head.split(b"\r\n") if line.lower().startswith(b"content-length:")]
+    while len(body) < length:
+        body += connection.recv(65_536)
+    return body
+
+
+def queue(share: Share) -> list[float]:
+    """As qmail-smtpd: a process of qscan-queue for each message, pipes for message and envelope."""
+    took = []
+    for index in range(share.count):
+        started = time.perf_counter()
+        message_read, message_write = os.pipe()
+        envelope_read, envelope_write = os.pipe()
+        pid = spawn(
+            [share.target],
+            environ=share.environ,
+            descriptors={0: message_read, 1: envelope_read},
+            directory=Path("/"),
+        )
+        os.close(message_read)
+        os.close(envelope_read)
+        with os.fdopen(message_write, "wb", buffering=0) as file:
+            _write(file.fileno(), share.items[index % len(share.items)])
+        with os.fdopen(envelope_write, "wb", buffering=0) as file:
+            _write(file.fileno(), b"Fa@example.org\0Tb@example.org\0\0")
+        _, status = os.waitpid(pid, 0)
+        took.append(time.perf_counter() - started)
+        assert status == 0, os.waitstatus_to_exitcode(status)
+    return took
+
+
+def _write(descriptor: int, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(descriptor, view) :]
+
+
+def run(share: Share, generators: int) -> tuple[float, list[float]]:
+    """Split `share` over some generators at once; seconds from the first start to the last end, and of each request."""
+    processes = []
+    for number in range(generators):
+        items = share.items[number::generators] or share.items
+        part = msgspec.structs.replace(share, items=items, count=share.count // generators)
+        process = subprocess.Popen(
+            [sys.executable, "-m", "benchmarks.load"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        )
+        processes.append((process, msgspec.msgpack.encode(part)))
+    for process, part_bytes in processes:
+        assert process.stdin is not None
+        process.stdin.write(part_bytes)
+        process.stdin.close()
+    started, took, ended = [], [], []
+    for process, _ in processes:
+        assert process.stdout is not None
+        with process.stdout:
+            begin, end, seconds = msgspec.msgpack.decode(process.stdout.read(), type=tuple[float, float, list[float]])
+        if process.wait() != 0:
+            raise RuntimeError("a load generator failed; its text is above")
+        started.append(begin)
+        ended.append(end)
+        took += seconds
+    return max(ended) - min(started), took
+
+
+KINDS = {"clamd": clamd, "api": api, "queue": queue}
+
+
+def main(_: Sequence[str]) -> int:
+    """Be one generator."""
+    share = msgspec.msgpack.decode(sys.stdin.buffer.read(), type=Share)
+    started = time.monotonic()
+    took = KINDS[share.kind](share)
+    sys.stdout.buffer.write(msgspec.msgpack.encode((started, time.monotonic(), took)))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv))
