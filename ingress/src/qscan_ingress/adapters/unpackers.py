@@ -235,7 +235,7 @@ def _decision(status: int, answer: bytes) -> Decision:
     if status == HTTPStatus.OK:
         try:
             return msgspec.json.decode(answer, type=Decision)
-        except (msgspec.DecodeError, RecursionError) as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise _TryNextError("bad_answer", f"the answer cannot be read: {error}") from error
     if status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
         UNPACKER_TRIES.labels("too_large").inc()

@@ -1,8 +1,9 @@
 """The envelope (RFC 5321) and what the MTA knows of the client."""
 
 import re
+from typing import Annotated
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from qscan_contracts.vocabulary import SpamFilter
 
@@ -29,6 +30,10 @@ def address_from_text(text: str) -> bytes:
     return _ESCAPE.sub(unescape, text.encode("utf-8", errors="surrogateescape"))
 
 
+ProcessNumber = Annotated[int, Meta(ge=0, le=2**32 - 1)]
+"""A uid or pid. Bounded, as JSON holds larger numbers than MessagePack can carry on."""
+
+
 class Envelope(Struct, frozen=True, omit_defaults=True):
     """The envelope as the sender gave it. Absent differs from empty: ``None`` was not told.
 
@@ -49,5 +54,5 @@ class Envelope(Struct, frozen=True, omit_defaults=True):
     server_host: str | None = None
     server_ip: str | None = None
     protocol: str | None = None
-    uid: int | None = None
-    pid: int | None = None
+    uid: ProcessNumber | None = None
+    pid: ProcessNumber | None = None

@@ -20,4 +20,5 @@ FindingId = NewType("FindingId", str)
 
 RAW_PATH = ComponentPath("")
 SCAN_ID_PATTERN = r"^[A-Za-z0-9_-]{1,64}$"
-"""What a scan id may look like: it becomes part of file names, subjects and log lines."""
+"""What a scan id may look like: it becomes part of file names, subjects and log lines. To be used with `re.fullmatch`:
+for `re.match` a line feed may follow."""

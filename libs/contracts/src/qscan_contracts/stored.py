@@ -45,5 +45,5 @@ def read_head(head: bytes) -> StoredMessage:
     """
     try:
         return msgspec.msgpack.decode(head, type=StoredMessage)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise StoredHeadError(f"the head of the object cannot be decoded: {error}") from error

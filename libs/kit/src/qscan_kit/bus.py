@@ -41,8 +41,16 @@ def encode(value: object) -> bytes:
 
 
 def decode(payload: bytes, type_: type[T]) -> T:
-    """A wire struct from MessagePack. Raises msgspec.DecodeError (and its ValidationError)."""
-    return msgspec.msgpack.decode(payload, type=type_)
+    """A wire struct from MessagePack.
+
+    Raises:
+        msgspec.DecodeError: these bytes are none; nothing else is raised, whatever they are.
+    """
+    try:
+        return msgspec.msgpack.decode(payload, type=type_)
+    except (UnicodeDecodeError, RecursionError) as error:
+        # msgspec lets these two through: text that is no UTF-8, and nesting without end.
+        raise msgspec.DecodeError(f"{type(error).__name__} while decoding") from error
 
 
 def _end_process() -> None:

@@ -79,10 +79,10 @@ def _envelope_size(request: Request) -> int:
 def _decode(data: bytes) -> FramedEnvelope:
     try:
         envelope = _decoder.decode(data)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise malformed(f"the envelope is not the JSON that is expected: {error}") from error
     check_addresses(envelope)
-    if envelope.scan_id is not None and not _SCAN_ID.match(envelope.scan_id):
+    if envelope.scan_id is not None and not _SCAN_ID.fullmatch(envelope.scan_id):
         raise malformed(f"scan_id must match {SCAN_ID_PATTERN}")
     if envelope.deadline_ms is not None and envelope.deadline_ms <= 0:
         raise malformed("deadline_ms must be above 0")
