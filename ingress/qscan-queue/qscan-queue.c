@@ -205,7 +205,8 @@ static void introduce(int server)
     memcpy(CMSG_DATA(&control.header), both, sizeof both);
     do sent = sendmsg(server, &packet, MSG_NOSIGNAL);
     while (sent < 0 && errno == EINTR);
-    if (sent < 0) unreachable();
+    /* a busy ingressd has answered and hung up already: its answer is still to be read */
+    if (sent < 0 && errno != EPIPE && errno != ECONNRESET) unreachable();
 }
 
 /* Milliseconds of the monotonic clock. */
@@ -272,7 +273,8 @@ static void follow(int server)
             unreachable();
         }
         length = recvmsg(server, &packet, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
-        if (length < 0 && (errno == EINTR || errno == EAGAIN)) continue;
+        /* a reset is told once, before what was sent ahead of it */
+        if (length < 0 && (errno == EINTR || errno == EAGAIN || errno == ECONNRESET)) continue;
         if (length <= 0) { /* it hung up without an answer */
             if (until_ms) failed();
             unreachable();

@@ -64,7 +64,22 @@ def unpacker() -> Iterator[FakeUnpacker]:
         yield fake
 
 
+@pytest.fixture(scope="session")
+def shared_ingressd(
+    tmp_path_factory: pytest.TempPathFactory, queue_program: Path, programs: Path
+) -> Iterator[Ingressd]:
+    """One for all tests that do it no harm."""
+    folder = tmp_path_factory.mktemp("shared")
+    _open_to_all(folder)
+    recorder = RecordingQmailQueue.build(folder / "recorded", programs=programs, fsync=False)
+    with FakeUnpacker() as unpacker:
+        ingressd = start(folder, queue_program, recorder, [unpacker], {})
+        yield ingressd
+        ingressd.kill()
+
+
 @pytest.fixture
-def ingressd(start_ingressd: StartIngressd, unpacker: FakeUnpacker) -> Ingressd:
-    """A running qscan-ingressd with one unpacker and the default limits."""
-    return start_ingressd(unpacker)
+def ingressd(shared_ingressd: Ingressd) -> Ingressd:
+    """A running qscan-ingressd with one unpacker and the default limits; it must survive the test."""
+    shared_ingressd.reset()
+    return shared_ingressd

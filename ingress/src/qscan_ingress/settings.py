@@ -61,9 +61,7 @@ class IngressSettings(ServiceSettings):
         description="A larger envelope is deferred; the intake API has the same limit.",
     )
 
-    deadline_s: float = Field(
-        240.0, ge=10, le=3500, description="From the envelope's end to the answer to qscan-queue."
-    )
+    deadline_s: float = Field(240.0, ge=1, le=3500, description="From the envelope's end to the answer to qscan-queue.")
     introduction_timeout_s: float = Field(
         10.0, gt=0, description="A caller that has connected introduces itself within this."
     )

@@ -70,9 +70,19 @@ class Connection:
         self.introduction = parse(packet)
 
     def watch(self, gone: Callable[[], object]) -> None:
-        """Call `gone` when the caller hangs up, or says something that it has no business to say."""
+        """Call `gone`, once, when the caller hangs up or says what it has no business to say."""
+
+        def wake() -> None:
+            self._unwatch()  # level-triggered: it would cancel the clean-up again and again
+            gone()
+
         self._watched = True
-        asyncio.get_running_loop().add_reader(self._socket, gone)
+        asyncio.get_running_loop().add_reader(self._socket, wake)
+
+    def _unwatch(self) -> None:
+        if self._watched:
+            self._watched = False
+            asyncio.get_running_loop().remove_reader(self._socket)
 
     def alive(self) -> None:
         """The message is being read."""
@@ -100,8 +110,7 @@ class Connection:
 
     def close(self) -> None:
         """Hang up and close the caller's descriptors."""
-        if self._watched:
-            asyncio.get_running_loop().remove_reader(self._socket)
+        self._unwatch()
         self._socket.close()
         close_all((self.message, self.envelope))
         self.message = self.envelope = -1

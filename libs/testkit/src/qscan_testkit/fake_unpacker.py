@@ -131,6 +131,13 @@ class FakeUnpacker:
         """What goes into the list of unpackers."""
         return f"http://127.0.0.1:{self.port}"
 
+    def reset(self) -> None:
+        """Deliver everything again, and forget what was asked so far."""
+        self.script = answer
+        self.calls.clear()
+        self.gone = 0
+        self.called = threading.Semaphore(0)
+
     def __enter__(self) -> Self:
         self._thread.start()
         return self

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,8 @@ class Ingressd:
     queue: Path
     recorder: RecordingQmailQueue
     unpackers: Sequence[FakeUnpacker]
+    forgotten_lines: int = 0
+    """Lines of the log that belong to earlier tests."""
 
     @property
     def socket(self) -> Path:
@@ -52,7 +55,8 @@ class Ingressd:
     def log(self) -> list[dict[str, Any]]:
         """The events that it logged so far; a line that is still being written is left out."""
         lines = (self.folder / "log").read_text().splitlines(keepends=True)
-        return [json.loads(line) for line in lines if line.startswith("{") and line.endswith("\n")]
+        new = lines[self.forgotten_lines :]
+        return [json.loads(line) for line in new if line.startswith("{") and line.endswith("\n")]
 
     def messages(self) -> list[dict[str, Any]]:
         """The log lines of messages."""
@@ -65,6 +69,25 @@ class Ingressd:
             return next((line for line in self.messages() if line["outcome"] == outcome), None)
 
         return poll_until(found)
+
+    def reset(self) -> None:
+        """Forget what happened so far, for the next test."""
+        self.forgotten_lines = (self.folder / "log").read_bytes().count(b"\n")
+        self.recorder.clear()
+        for unpacker in self.unpackers:
+            unpacker.reset()
+
+    def http(self, path: str) -> tuple[int, str]:
+        """Status and body of its health and metrics pages."""
+        lines = (self.folder / "log").read_text().splitlines()
+        port = next(json.loads(line)["health_port"] for line in lines if '"listening"' in line)
+        connection = HTTPConnection("127.0.0.1", port, timeout=START_TIMEOUT_S)
+        try:
+            connection.request("GET", path)
+            response = connection.getresponse()
+            return response.status, response.read().decode()
+        finally:
+            connection.close()
 
     def open_descriptors(self) -> int:
         """How many descriptors it has open."""
@@ -124,6 +147,7 @@ def _spawn(folder: Path, unpackers: Sequence[FakeUnpacker], settings: Mapping[st
         "QSCAN_INGRESS_SPOOL_MAY_BE_IN_MEMORY": "true",
         "QSCAN_INGRESS_ALIVE_INTERVAL_S": "0.5",
         "QSCAN_INGRESS_DRAIN_TIMEOUT_S": "1",
+        "QSCAN_INGRESS_ROUND_PAUSE_S": "0.01",
         **{f"QSCAN_INGRESS_{name.upper()}": value for name, value in settings.items()},
     }
     with (folder / "log").open("wb") as log:

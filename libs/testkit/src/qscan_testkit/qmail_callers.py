@@ -152,11 +152,11 @@ class QueueCall:
 
     def kill(self) -> None:
         """Kill and reap the program if it is there, and close everything."""
-        self.abandon()
         if self.pid is not None:
             os.kill(self.pid, signal.SIGKILL)
             os.waitpid(self.pid, 0)
             self.pid = None
+        self.abandon()  # only now: the end of the pipes would be told to it, too
 
     def _left_ms(self) -> float:
         return max(0.0, self._deadline - time.monotonic()) * 1000
