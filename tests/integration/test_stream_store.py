@@ -14,14 +14,8 @@ from qscan_contracts.events import ObjectReference
 from qscan_contracts.ids import Sha256
 from qscan_contracts.subjects import MAIL_BUCKET, Service
 from qscan_kit.errors import BusUnavailableError, ContentUnavailableError
-from qscan_kit.stream import (
-    CLEAN_UP_TIMEOUT_S,
-    MAIL_STREAM,
-    OBJECT_CHUNK_BYTES,
-    MailStore,
-    StreamLimits,
-    ensure_streams,
-)
+from qscan_kit.mail_store import CLEAN_UP_TIMEOUT_S, OBJECT_CHUNK_BYTES, MailStore
+from qscan_kit.stream import MAIL_STREAM, StreamLimits, ensure_streams
 
 pytestmark = pytest.mark.anyio
 
@@ -219,3 +213,19 @@ async def test_what_was_stored_survives_a_crash_of_the_server(nats_server, store
     await MailStore(bus).read_into(reference, file)
     assert file.getvalue() == b"x" * 1000
     await bus.close()
+
+
+async def test_leftovers_are_whole_objects_and_unfinished_ones(stores):
+    """What a crash of the unpacker leaves is found when it is old enough, and only then; the rest is not touched."""
+    await stores.put("s1", b"x" * 10)
+    kept = await stores.put("s2", b"y" * 10)
+    await stores.unpacker.client.jetstream().publish(f"$O.{MAIL_BUCKET}.C.unfinished", b"z")
+    assert await stores.reading.leftovers(older_than_s=60) == ()
+    left = await stores.reading.leftovers(older_than_s=0)
+    assert {leftover.name for leftover in left} == {"s1", "s2", None}
+    for leftover in left:
+        if leftover.name != "s2":
+            await stores.reading.discard(leftover)
+    assert await stores.read(kept) == b"y" * 10
+    await stores.reading.delete("s2")
+    assert await stores.kept_messages() == 0

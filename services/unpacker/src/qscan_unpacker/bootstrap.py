@@ -8,8 +8,9 @@ from qscan_kit.bus import Bus
 from qscan_kit.errors import BusUnavailableError
 from qscan_kit.health import Health, QuietServer
 from qscan_kit.log import get_logger
+from qscan_kit.mail_store import MailStore
 from qscan_kit.settings import read_secret
-from qscan_kit.stream import EventPublisher, MailStore, StreamLimits, ensure_streams
+from qscan_kit.stream import EventPublisher, StreamLimits, ensure_streams
 from qscan_unpacker import readiness
 from qscan_unpacker.asking import Asker
 from qscan_unpacker.contents import Contents

@@ -19,7 +19,8 @@ from qscan_contracts.stored import write_head
 from qscan_contracts.subjects import EventKind
 from qscan_contracts.vocabulary import Disposition, Verdict
 from qscan_kit.errors import BusUnavailableError
-from qscan_kit.stream import EventPublisher, MailStore
+from qscan_kit.mail_store import MailStore
+from qscan_kit.stream import EventPublisher
 from qscan_unpacker.dissection.headers import Header
 from qscan_unpacker.dissection.holding import HeldContent
 from qscan_unpacker.domain.decision import Decision
