@@ -145,6 +145,7 @@ class FakeClamd:
         listens_at: a path of a unix socket, or a host for TCP with a free port.
         version: the reply to VERSION.
         behaviour: what it does with each INSTREAM.
+        control_replies: what it says to a command instead of the right words; ``None`` for saying nothing.
         pings: how many it has heard.
         reloads: how many it has heard.
         streams: how many INSTREAM it has heard.
@@ -156,6 +157,7 @@ class FakeClamd:
     version: bytes = b"ClamAV 1.4.6/27400/Mon Nov 16 09:44:38 2026"
     behaviour: Behaviour = honest
     switches: Switches = field(default_factory=Switches)
+    control_replies: dict[bytes, bytes | None] = field(default_factory=dict)
     pings: int = 0
     reloads: int = 0
     streams: int = 0
@@ -218,6 +220,14 @@ class FakeClamd:
 
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         command, end = await _read_command(reader)
+        if command in self.control_replies:
+            reply = self.control_replies[command]
+            if reply is None:
+                await reader.read()
+            else:
+                writer.write(reply)
+                await writer.drain()
+            return
         match command:
             case b"PING":
                 self.pings += 1

@@ -23,6 +23,7 @@ from qscan_kit.bus import Bus
 from qscan_kit.content import ContentSource, source
 from qscan_kit.health import HealthServer
 from qscan_kit.log import get_logger
+from qscan_kit.serving import connect_or_stop
 from qscan_kit.worker import ScanWorker
 
 _log = get_logger()
@@ -72,32 +73,20 @@ async def serve(settings: AvGatewaySettings, stop: asyncio.Event) -> None:
     engine = ClamdEngine(
         found, change, attempt_timeout_s=settings.attempt_timeout_s, doubt_wait_s=settings.doubt_wait_s
     )
-    readiness = Readiness(watched)
+    readiness = Readiness(watched, nats_urls=settings.nats_urls)
     health = HealthServer(
         {"bus": readiness.bus, NAME: readiness.engine}, host=settings.health_host, port=settings.health_port
     )
     async with health, asyncio.TaskGroup() as group:
-        _log.info("health server listens", port=health.port)
+        _log.info("serving health", host=settings.health_host, port=health.port)
         tasks = [group.create_task(one.watch()) for one in watched]
         tasks.append(group.create_task(_reload_on_hangup(watched)))
-        bus = await _connect(settings, stop)
+        bus = await connect_or_stop(Service.AV_GATEWAY, settings, stop)
         if bus is not None:
             readiness.connected = bus
             await _work(settings, bus, engine, readiness, change, stop)
         for task in tasks:
             task.cancel()
-
-
-async def _connect(settings: AvGatewaySettings, stop: asyncio.Event) -> Bus | None:
-    """The bus, however long it takes to get there; None when the service is stopped before."""
-    connecting = asyncio.create_task(Bus.connect(Service.AV_GATEWAY, settings))
-    stopping = asyncio.create_task(stop.wait())
-    await asyncio.wait((connecting, stopping), return_when=asyncio.FIRST_COMPLETED)
-    stopping.cancel()
-    if not connecting.done():
-        connecting.cancel()
-        return None
-    return connecting.result()
 
 
 async def _work(

@@ -34,9 +34,9 @@ class Group(Protocol):
 class Readiness:
     """What `/readyz` asks."""
 
-    def __init__(self, watched: Sequence[Watched]) -> None:
-        """Ready means: the bus answers, and at least one of `watched` is usable and answers."""
-        self._watched = tuple(watched)
+    def __init__(self, watched: Sequence[Watched], *, nats_urls: Sequence[str]) -> None:
+        """Ready means: the bus at `nats_urls` answers, and at least one of `watched` is usable and answers."""
+        self._watched, self._nats_urls = tuple(watched), ", ".join(nats_urls)
         self.connected: Bus | None = None
 
     @property
@@ -50,7 +50,7 @@ class Readiness:
     async def bus(self) -> Health:
         """Ask the bus."""
         if self.connected is None:
-            return Health(ok=False, detail="waiting for the first connection to NATS; see nats_urls")
+            return Health(ok=False, detail=f"waiting for NATS at {self._nats_urls}: start it, or correct nats_urls")
         return await self.connected.health()
 
     async def engine(self) -> Health:
@@ -60,8 +60,10 @@ class Readiness:
 
 
 async def _ask(one: Watched) -> tuple[bool, str]:
-    if one.standing is not Standing.USABLE:
-        return False, f"{one.address} {one.standing.value}: {one.why}"
+    if one.standing is Standing.REFUSED:
+        return False, f"{one.address} {one.why}"
+    if one.standing is Standing.IN_DOUBT:
+        return False, f"{one.address} is being proved: {one.why}"
     problem = await one.ping()
     if problem is not None:
         return False, f"{one.address} {problem}"
@@ -75,7 +77,7 @@ async def follow(group: Group, readiness: Readiness, change: Change) -> None:
         try:
             if may_listen and not group.is_listening:
                 await group.resume()
-                _log.info("taking requests")
+                _log.info("listening for requests")
             elif may_listen is False and group.is_listening:
                 _log.error("no engine can be used: leaving the queue group until one can")
                 await group.pause()

@@ -16,7 +16,7 @@ from typing_extensions import override
 from qscan_av_gateway.adapters.clamd_address import ClamdAddress, UnixAddress
 from qscan_av_gateway.adapters.clamd_reply import MAX_REPLY_BYTES, cleaned
 
-_VERSION = re.compile(r"ClamAV (?P<engine>\S{1,40}?)(/(?P<database>[0-9]{1,10})/(?P<made>[ -~]{1,40}))?")
+_VERSION = re.compile(r"ClamAV (?P<engine>[^\s/]{1,40})(/(?P<database>[0-9]{1,10})/(?P<made>[ -~]{1,40}))?")
 _NUMBERS = re.compile(r"(\d+)\.(\d+)(?:\.(\d+))?")
 _MADE = "%a %b %d %H:%M:%S %Y"
 # clamd's STATS, which is never asked here, could crash it before these; and each fixed parsers that a mail can reach.
