@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from qscan_av_gateway.engine import Engine, Examined
+from qscan_av_gateway.engine import Examined
 from qscan_av_gateway.handler import AvHandler
 from qscan_contracts.components import Component, ComponentContent, Inline
 from qscan_contracts.ids import ComponentPath, EngineName, JobId, ScanId, Sha256
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.anyio
 
 
 @dataclass(eq=False)
-class ScriptedEngine(Engine):
+class ScriptedEngine:
     """Says what it is told, and remembers what it was asked."""
 
     name: EngineName = field(default_factory=lambda: EngineName("scripted"))
