@@ -11,7 +11,7 @@ from pathlib import Path
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
-from qscan_cli.configuration.tables import ALL, SERVICES, TABLES, UP, adapter
+from qscan_cli.configuration.tables import ALL, SERVICES, TABLES, UP, adapter, splits_itself
 from qscan_cli.configuration.up_settings import UpSettings
 from qscan_cli.errors import CommandError
 from qscan_cli.places import default_config_files
@@ -111,7 +111,7 @@ def _syntax_problem(file: Path, text: str, error: tomllib.TOMLDecodeError) -> Pr
     """tomllib says «(at line 3, column 5)» at the end of its text, or «(at end of document)»."""
     what, _, place = str(error).partition(" (at ")
     numbers = [word.strip(",)") for word in place.split()]
-    line = int(numbers[1]) if numbers[:1] == ["line"] else text.count("\n") + 1
+    line = int(numbers[1]) if numbers[:1] == ["line"] else max(len(text.splitlines()), 1)
     return Problem(file, line, f"not valid TOML: {what}")
 
 
@@ -186,7 +186,11 @@ def _value_problem(setting: FieldInfo, value: object) -> str | None:
     except TypeError:
         return f"a date or time is not expected here: {setting.description}"
     try:
-        adapter(setting).validate_json(as_json, strict=True)
+        if isinstance(value, list) and splits_itself(setting):
+            # Its own splitting comes first and hands a list on as Python's, which strictly is no tuple.
+            adapter(setting).validate_python(tuple(value), strict=True)
+        else:
+            adapter(setting).validate_json(as_json, strict=True)
     except ValidationError as error:
         messages = dict.fromkeys(problem["msg"] for problem in error.errors(include_input=False, include_url=False))
         return f"{'; '.join(messages)}. It is: {setting.description}"

@@ -1,7 +1,7 @@
 """Which tables `qscan.toml` has, and the settings class behind each."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from importlib import import_module
 from typing import Annotated, Any
 
@@ -91,10 +91,11 @@ def environment(service: str, table: Mapping[str, object]) -> dict[str, str]:
 
 def _encoded(field: FieldInfo, value: object) -> object:
     """pydantic-settings reads lists as JSON, unless the field says that it splits its text itself."""
-    if isinstance(value, list | tuple | dict) and not _splits_itself(field.metadata):
+    if isinstance(value, list | tuple | dict) and not splits_itself(field):
         return json.dumps(value)
     return value
 
 
-def _splits_itself(metadata: Iterable[object]) -> bool:
-    return any(item is NoDecode or isinstance(item, NoDecode) for item in metadata)
+def splits_itself(field: FieldInfo) -> bool:
+    """Whether a list of this field may be one text with commas (`CommaList` of the kit)."""
+    return any(item is NoDecode or isinstance(item, NoDecode) for item in field.metadata)

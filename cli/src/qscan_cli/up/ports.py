@@ -15,6 +15,9 @@ from qscan_cli.places import DEFAULT_URL
 _DEFAULT_HOST, _, _DEFAULT_PORT = DEFAULT_URL.removeprefix("http://").rpartition(":")
 
 
+_LAST_PORT = 65535
+
+
 @dataclass
 class Ports:
     """The ports of one `qscan up`; `close` gives them back."""
@@ -45,12 +48,12 @@ class Ports:
             return _DEFAULT_HOST, self._usual_port() or self.reserve(_DEFAULT_HOST)
         host, colon, number = wanted.rpartition(":")
         host = host.removeprefix("[").removesuffix("]")
-        if not colon or not host or not number.isdecimal():
+        if not colon or not host or not number.isdecimal() or int(number) > _LAST_PORT:
             message = f"{wanted} is no HOST:PORT (examples: 127.0.0.1:8080, [::1]:0)"
             raise CommandError(message, os.EX_USAGE)
         try:
             return host, self.reserve(host, int(number))
-        except (OSError, OverflowError) as error:
+        except OSError as error:
             message = f"cannot listen on {wanted}: {error}; choose another address with --http, port 0 for any free one"
             raise CommandError(message, os.EX_UNAVAILABLE) from error
 
