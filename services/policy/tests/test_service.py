@@ -1,12 +1,6 @@
 """Policy as a process on a real NATS with production's rights."""
 
-import json
-import os
 import signal
-import subprocess
-import sys
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,45 +11,12 @@ from qscan_contracts.subjects import ScanRole, Service
 from qscan_kit.bus import encode
 from qscan_policy.adapters import rule_file
 from qscan_testkit.nats_server import NatsServer
-from qscan_testkit.polling import poll_until
 from qscan_testkit.scan_asker import ScanAsker
+from qscan_testkit.service_process import ServiceProcess
 from qscan_testkit.structures import named, structure
 
 pytestmark = pytest.mark.anyio
 MAX_STRUCTURE_BYTES = 400_000
-
-
-class PolicyProcess:
-    """A policy process; its log is a file."""
-
-    def __init__(self, directory: Path, environment: dict[str, str]) -> None:
-        """Start it."""
-        self._log = directory / "policy.log"
-        with self._log.open("wb") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "qscan_policy"], env={**os.environ, **environment}, stderr=log
-            )
-
-    @property
-    def log(self) -> str:
-        """What it has said."""
-        return self._log.read_text()
-
-    def said(self, event: str) -> dict[str, object] | None:
-        """The log line of an event, once it is there."""
-        lines = [json.loads(line) for line in self.log.splitlines() if line.startswith("{")]
-        return next((line for line in lines if line["event"] == event), None)
-
-    def ready(self) -> dict[str, object]:
-        """The checks of /readyz."""
-        port = poll_until(lambda: self.said("serving health"))["port"]
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=10) as response:
-                body = response.read()
-        except urllib.error.HTTPError as error:
-            body = error.read()
-        answer: dict[str, object] = json.loads(body)
-        return answer
 
 
 @pytest.fixture
@@ -68,13 +29,11 @@ def nats_server(tmp_path: Path) -> Iterator[NatsServer]:
 
 
 @pytest.fixture
-def policy(tmp_path: Path, nats_server: NatsServer) -> Iterator[PolicyProcess]:
+def policy(tmp_path: Path, nats_server: NatsServer) -> Iterator[ServiceProcess]:
     """A policy, started before its NATS is."""
     limits = {"QSCAN_POLICY_MAX_STRUCTURE_BYTES": str(MAX_STRUCTURE_BYTES)}
-    running = PolicyProcess(tmp_path, {**nats_server.environment(Service.POLICY), **limits})
-    yield running
-    running.process.kill()
-    running.process.wait()
+    with ServiceProcess("qscan_policy", tmp_path, {**nats_server.environment(Service.POLICY), **limits}) as running:
+        yield running
 
 
 def request(asker: ScanAsker, message: MessageStructure, *, inline: bool = True) -> PolicyRequest:
@@ -119,14 +78,14 @@ async def test_it_answers_small_and_large_messages_and_refuses_what_it_cannot_re
         answer = await asker.ask(ScanRole.POLICY, b"no request")
         assert isinstance(answer, Refused)
     await bus.close()
-    ready = policy.ready()
+    ready = policy.readiness()
     assert ready["ready"] is True
     assert "from default_rules.yaml" in str(ready["checks"])
 
 
 async def test_without_nats_it_says_so_and_still_obeys_a_signal(nats_server, policy):
     """/readyz is there before the bus is, and SIGTERM ends a service that is waiting for it."""
-    ready = policy.ready()
+    ready = policy.readiness()
     assert ready["ready"] is False
     assert f"waiting for NATS at {nats_server.url}: start it" in str(ready["checks"])
     policy.process.send_signal(signal.SIGTERM)
@@ -138,7 +97,7 @@ async def test_a_wrong_rule_file_stops_it_with_the_place_in_the_file(tmp_path, n
     rules = tmp_path / "rules.yaml"
     rules.write_bytes(rule_file.shipped().replace(b"busy:", b"buzy:"))
     environment = {**nats_server.environment(Service.POLICY), "QSCAN_POLICY_RULES_FILE": str(rules)}
-    broken = PolicyProcess(tmp_path, environment)
-    assert broken.process.wait(20) == 78
-    assert broken.log.startswith(f"qscan-policy: {rules}:")
-    assert "there is no buzy here: correct or remove it" in broken.log
+    with ServiceProcess("qscan_policy", tmp_path, environment) as broken:
+        assert broken.process.wait(20) == 78
+        assert broken.log.startswith(f"qscan-policy: {rules}:")
+        assert "there is no buzy here: correct or remove it" in broken.log

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Self
 
 _DRIP_EVERY_S = 0.01
+_TURNS_TO_SETTLE = 5
 PONG = b"SPAMD/1.5 0 PONG\r\n"
 _CONTENT_LENGTH = re.compile(rb"^content-length:\s*(\d+)\s*$", re.IGNORECASE | re.MULTILINE)
 
@@ -71,9 +72,9 @@ class FakeSpamd:
     """Listen at this unix socket; None: at a free port of 127.0.0.1."""
     requests: list[SeenRequest] = field(default_factory=list)
     open_connections: int = 0
-    most_connections: int = 0
     _address: str = ""
     _server: asyncio.Server | None = None
+    _writers: set[asyncio.StreamWriter] = field(default_factory=set)
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
     @property
@@ -91,27 +92,32 @@ class FakeSpamd:
             self._address = f"127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
         return self
 
-    async def __aexit__(self, *_: object) -> None:
+    async def __aexit__(self, *exc_info: object) -> None:
         """Stop listening and hang up on everybody."""
+        # Python 3.11 loses a connection that it is just accepting when the server is closed.
+        for _ in range(_TURNS_TO_SETTLE):
+            await asyncio.sleep(0)
         if self._server is not None:
             self._server.close()
-        for task in self._tasks:
-            task.cancel()
+        for writer in list(self._writers):
+            writer.transport.abort()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        if task is not None:
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._writers.add(writer)
+        task = asyncio.create_task(self._converse(reader, writer))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.open_connections += 1
-        self.most_connections = max(self.most_connections, self.open_connections)
         try:
             await self._serve(self.behaviour, reader, writer)
         except (ConnectionError, asyncio.IncompleteReadError):
             pass  # the client went away
         finally:
             self.open_connections -= 1
+            self._writers.discard(writer)
             writer.close()
 
     async def _serve(self, behaviour: Behaviour, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

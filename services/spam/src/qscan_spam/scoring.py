@@ -2,12 +2,14 @@
 
 import asyncio
 import re
+from collections.abc import Callable
 
+from qscan_contracts.components import Content
 from qscan_contracts.envelope import Envelope
+from qscan_contracts.ids import Sha256
 from qscan_contracts.scanning import SpamAnswer, SpamRequest, SpamScore
 from qscan_kit import metrics
-from qscan_kit.bus import Bus
-from qscan_kit.content import read_all, source
+from qscan_kit.content import ContentSource, read_all
 from qscan_kit.errors import ContentUnavailableError
 from qscan_kit.log import get_logger
 from qscan_spam.filters import SpamFilterClient
@@ -15,6 +17,7 @@ from qscan_spam.unscored import Unscored, reason, unscored
 
 ANSWER_MARGIN_S = 0.5
 """Kept back from the request's own deadline, so that ``?/?`` arrives before nobody waits for it any more."""
+SourceOf = Callable[[Content, int, Sha256], ContentSource]
 _SAFE_USER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+=@-]{0,127}")
 
 _log = get_logger()
@@ -25,7 +28,6 @@ class Scoring:
 
     def __init__(
         self,
-        bus: Bus,
         spam_filter: SpamFilterClient,
         *,
         max_message_bytes: int,
@@ -33,9 +35,10 @@ class Scoring:
         max_in_flight: int,
         max_wait_s: float,
         user_from_recipient: bool,
+        source_of: SourceOf,
     ) -> None:
-        """Ask `spam_filter`; see the settings of the same names. Large messages are pulled over `bus`."""
-        self._bus, self._filter = bus, spam_filter
+        """Ask `spam_filter`; see the settings of the same names. `source_of` is the way to a request's bytes."""
+        self._filter, self._source_of = spam_filter, source_of
         self._max_message_bytes, self._timeout_s = max_message_bytes, timeout_s
         self._places, self._max_wait_s = asyncio.Semaphore(max_in_flight), max_wait_s
         self._user_from_recipient = user_from_recipient
@@ -60,7 +63,7 @@ class Scoring:
         deadline = clock() + request.job.timeout_ms / 1000 - ANSWER_MARGIN_S
         try:
             async with asyncio.timeout_at(deadline):
-                content = source(self._bus, request.raw, size=request.size, sha256=request.sha256)
+                content = self._source_of(request.raw, request.size, request.sha256)
                 message = await read_all(content, self._max_message_bytes)
         except ContentUnavailableError as error:
             return unscored(engine, Unscored.CONTENT_UNAVAILABLE, str(error))
