@@ -156,6 +156,18 @@ def test_defects_are_noted(header: bytes, body: bytes, id_: str) -> None:
     assert len(dissection.found) > 1
 
 
+@pytest.mark.parametrize(
+    ("header", "body", "id_"),
+    [
+        (b"X-Copyright(C): 2002", b"x", "header.name.comment"),
+        (b"Content-Type: multipart/mixed; boundary=b", b" \r\n", "mime.boundary.never_opened"),
+    ],
+)
+def test_what_only_looks_like_a_defect_is_none(header: bytes, body: bytes, id_: str) -> None:
+    """Ordinary mail: a field that no reader takes for a MIME field, a bounce with the header of a multipart alone."""
+    assert id_ not in defects(dissect(header + b"\n\n" + body))
+
+
 def test_a_body_without_delimiters_is_a_component() -> None:
     """What cannot be split is scanned as it is."""
     dissection = dissect(b"Content-Type: multipart/mixed; boundary=b\n\nEVIL")

@@ -30,6 +30,8 @@ from qscan_unpacker.dissection.holding import HeldContent, Holding, MemoryConten
 UNPACKER_ENGINE = EngineName("unpacker")
 _TYPE = re.compile(rb"^[!#$%&'*+.^_`{|}~0-9a-z-]+/[!#$%&'*+.^_`{|}~0-9a-z-]+$")
 _BOUNDARY_END = re.compile(rb"(--)?[ \t]*(\r?\n|\Z)")
+_NOT_BLANK = re.compile(rb"\S")
+_COMMENT = re.compile(rb"\([^()]*\)?")
 _MAX_BOUNDARY = 70
 _MAX_BOUNDARY_QMAIL_SCANNER = 250
 _MAX_NAME = 256
@@ -157,7 +159,7 @@ class MimeDissector:
             self._note("header.missing_blank_line", entity.path, header.body_start)
         seen: set[bytes] = set()
         for one in header.fields:
-            if b"(" in one.name:
+            if b"(" in one.name and _COMMENT.sub(b"", one.name).strip() in MIME_FIELDS:
                 self._note("header.name.comment", entity.path, one.offset, len(one.name))
             if one.name not in MIME_FIELDS:
                 continue
@@ -214,7 +216,9 @@ class MimeDissector:
         self._boundaries.add(boundary)
         delimiters, closed_at = self._delimiters(boundary, start, end)
         if not delimiters:
-            self._note("mime.boundary.never_opened", entity.path, start)
+            # A bounce often brings back the header alone, and in an empty body nothing can hide.
+            if _NOT_BLANK.search(self._raw, start, end):
+                self._note("mime.boundary.never_opened", entity.path, start)
             return None
         if closed_at is None:
             self._note("mime.boundary.never_closed", entity.path, end)
