@@ -44,6 +44,10 @@ chaos: setup ## the long kill test: 20 kills per process
 fmt: setup ## format, and fix what ruff can fix safely
 	@$(BIN)/ruff check --quiet --fix-only . && $(BIN)/ruff format .
 
+.PHONY: generate
+generate: setup ## write the committed files that are generated: schemas, openapi.json, table of metrics
+	@$(BIN)/python -m tools.generated
+
 .PHONY: lock
 lock: ## write requirements/*.txt; newer versions only with UPGRADE=yes
 	@test -x $(BIN)/pip-compile || PYTHON='$(PYTHON)' sh tools/setup.sh

@@ -36,7 +36,7 @@ def unavailable(detail: str) -> ProblemError:
 
 def response(problem: ProblemError) -> Response:
     """The problem as an HTTP response."""
-    metrics.MESSAGES_REFUSED.labels(problem.status.name.lower()).inc()
+    metrics.MESSAGES_REFUSED.labels(str(problem.status.value)).inc()  # names change from one Python to the next
     body = Problem(title=problem.status.phrase, status=problem.status.value, detail=problem.detail)
     headers = {}
     if problem.status is HTTPStatus.SERVICE_UNAVAILABLE:
