@@ -14,7 +14,7 @@ from opentelemetry.trace import SpanKind
 from qscan_contracts.subjects import BURIED_STREAM, BURIED_SUBJECT, EVENTS_STREAM, EventKind
 from qscan_kit import metrics, telemetry
 from qscan_kit.bus import Bus, decode
-from qscan_kit.errors import PoisonError
+from qscan_kit.errors import BusUnavailableError, PoisonError
 from qscan_kit.health import Health
 from qscan_kit.log import get_logger
 from qscan_kit.stream import ACK_WAIT_S, NATS_FAILURES
@@ -86,6 +86,12 @@ class EventConsumer(Generic[T]):
         self._jetstream = bus.client.jetstream(timeout=ASK_TIMEOUT_S)
         self._ack_wait_s = ACK_WAIT_S
         self._is_set_up = False
+        self._is_idle = asyncio.Event()
+        self._is_idle.set()
+
+    async def until_idle(self) -> None:
+        """Wait for the end of what is being handled, so that cancelling `run` interrupts nothing."""
+        await self._is_idle.wait()
 
     async def run(self) -> None:
         """Consume until cancelled. Outages of the bus, and streams that are not there yet, are waited for."""
@@ -113,9 +119,12 @@ class EventConsumer(Generic[T]):
     async def backlog(self) -> tuple[int, int]:
         """How many events wait for their first delivery, and how many are delivered and not settled.
 
-        Raises one of `NATS_FAILURES`.
+        Raises BusUnavailableError.
         """
-        info = await self._jetstream.consumer_info(EVENTS_STREAM, self._durable)
+        try:
+            info = await self._jetstream.consumer_info(EVENTS_STREAM, self._durable)
+        except NATS_FAILURES as error:
+            raise BusUnavailableError(f"the event stream does not answer: {_text(error)}") from error
         return info.num_pending or 0, info.num_ack_pending or 0
 
     async def health(self) -> Health:
@@ -125,8 +134,8 @@ class EventConsumer(Generic[T]):
             return Health(ok=False, detail=detail)
         try:
             waiting, delivered = await self.backlog()
-        except NATS_FAILURES as error:
-            return Health(ok=False, detail=f"the event stream does not answer: {_text(error)}")
+        except BusUnavailableError as error:
+            return Health(ok=False, detail=str(error))
         return Health(ok=True, detail=f"{waiting} events wait, {delivered} are being worked on or come again")
 
     async def _set_up(self) -> JetStreamContext.PullSubscription:
@@ -146,8 +155,12 @@ class EventConsumer(Generic[T]):
             messages = await subscription.fetch(1, timeout=FETCH_WAIT_S)
         except nats.errors.TimeoutError:
             return
-        for message in messages:
-            await self._settle(message, await self._try(message))
+        self._is_idle.clear()
+        try:
+            for message in messages:
+                await self._settle(message, await self._try(message))
+        finally:
+            self._is_idle.set()
 
     async def _try(self, message: Msg) -> Exception | None:
         span = telemetry.tracer().start_as_current_span(

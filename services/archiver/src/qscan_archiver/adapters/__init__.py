@@ -1,0 +1,1 @@
+"""The outside things of archiver: the file system."""

@@ -1,0 +1,1 @@
+"""What a quarantined file looks like: pure functions."""
