@@ -13,7 +13,8 @@ from qscan_contracts.ids import JobId, ScanId, Sha256
 from qscan_contracts.scanning import Job, SpamRequest, SpamScore
 from qscan_kit.content import ContentSource, InlineSource
 from qscan_kit.health import Health
-from qscan_spam.adapters.spamd import Address, Spamd
+from qscan_spam.adapters.spamd import Spamd
+from qscan_spam.address import Address
 from qscan_spam.scoring import ANSWER_MARGIN_S, Scoring
 from qscan_spam.unscored import Unscored, reason
 from qscan_testkit.fake_spamd import Behaviour, FakeSpamd

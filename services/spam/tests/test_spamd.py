@@ -14,7 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from qscan_contracts.scanning import SpamScore
-from qscan_spam.adapters.spamd import MAX_ANSWER_BYTES, TRANSLATIONS, Address, Spamd, detail, translate
+from qscan_spam.adapters.spamd import MAX_ANSWER_BYTES, TRANSLATIONS, Spamd, detail, translate
+from qscan_spam.address import Address
 from qscan_spam.unscored import Unscored, reason
 from qscan_testkit.fake_spamd import Behaviour, FakeSpamd, failed, scored
 from qscan_testkit.waiting import wait_until

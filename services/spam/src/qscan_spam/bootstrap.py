@@ -10,7 +10,8 @@ from qscan_kit.bus import Bus
 from qscan_kit.content import ContentSource, source
 from qscan_kit.serving import serve_worker
 from qscan_kit.worker import ScanWorker
-from qscan_spam.adapters.spamd import Address, Spamd
+from qscan_spam.adapters.spamd import Spamd
+from qscan_spam.address import Address
 from qscan_spam.scoring import Scoring
 from qscan_spam.settings import SpamSettings
 

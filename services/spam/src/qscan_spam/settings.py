@@ -6,7 +6,7 @@ from pydantic import AfterValidator, Field
 from pydantic_settings import SettingsConfigDict
 
 from qscan_kit.settings import ServiceSettings, environment
-from qscan_spam.adapters.spamd import Address
+from qscan_spam.address import Address
 
 
 def _address(text: str) -> str:
