@@ -163,7 +163,9 @@ def _run(directory: Path, socket: Path, clamd: ClamdServer, messages: list[bytes
                     print(figures.row(f"{'by API' if kind == 'api' else 'through qscan-queue'}, {traced}"))
                     print(f"  {'  of clamd alone':<34}{figures.per_second / alone_messages:>8.2f}")
                     print_parts(before, cpu_and_memory(running), MESSAGES + WARM_UP)
-                    print(f"    {'clamd':<12}{(clamd.cpu_s() - clamd_before) / (MESSAGES + WARM_UP) * 1e3:>8.2f} ms CPU")
+                    print(
+                        f"    {'clamd':<12}{(clamd.cpu_s() - clamd_before) / (MESSAGES + WARM_UP) * 1e3:>8.2f} ms CPU"
+                    )
                 if ratio == 0:
                     queue_cost(running, messages[0])
 
