@@ -50,7 +50,9 @@ def test_the_defaults_fit_the_clamd_conf_that_we_write():
     """What we send is below clamd's limits, and it gives up before we do."""
     settings, limits = AvGatewaySettings(), ClamdLimits()
     assert settings.max_scan_bytes < limits.stream_max_bytes
-    assert settings.max_scan_bytes < limits.max_file_bytes <= limits.max_scan_bytes
+    assert limits.stream_max_bytes <= limits.max_file_bytes
+    assert limits.max_file_bytes >= limits.max_scan_bytes, "see ClamdLimits"
+    assert limits.pcre_max_file_bytes >= limits.max_file_bytes
     assert settings.attempt_timeout_s * 1000 > limits.max_scan_time_ms
     assert settings.max_connections < limits.max_threads <= limits.max_queue / 2
     assert settings.send_timeout_s <= limits.read_timeout_s

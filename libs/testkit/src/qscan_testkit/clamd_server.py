@@ -35,7 +35,7 @@ class ClamdServer:
             listens_at: the socket or the host and port of `configuration`, to see when it is ready.
         """
         directory.mkdir(parents=True, exist_ok=True)
-        self._directory = directory
+        self.directory = directory
         self._listens_at = listens_at
         self._process: subprocess.Popen[bytes] | None = None
         self.configuration = configuration
@@ -51,7 +51,7 @@ class ClamdServer:
     @property
     def log(self) -> str:
         """What clamd has said so far, over all its starts."""
-        return (self._directory / "clamd.log").read_text(encoding="utf-8", errors="replace")
+        return (self.directory / "clamd.log").read_text(encoding="utf-8", errors="replace")
 
     def start(self) -> None:
         """Start it and wait until it answers. Raises RuntimeError with its log when it does not."""
@@ -59,11 +59,11 @@ class ClamdServer:
         if executable is None:
             message = "no clamd: install clamav-daemon, or run `make setup`"
             raise RuntimeError(message)
-        file = self._directory / "clamd.conf"
+        file = self.directory / "clamd.conf"
         file.write_text(self.configuration, encoding="utf-8")
-        with (self._directory / "clamd.log").open("ab") as log:
+        with (self.directory / "clamd.log").open("ab") as log:
             self._process = subprocess.Popen(
-                [executable, "-c", file], stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self._directory
+                [executable, "-c", file], stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.directory
             )
         deadline = time.monotonic() + START_TIMEOUT_S
         while not self._answers():

@@ -20,13 +20,17 @@ EICAR_SIGNATURE_NAME = "Qscan.Test.EICAR"
 class ClamdLimits:
     """Every limit of clamd that matters here, explicitly.
 
-    They fit the gateway's defaults: `max_scan_bytes` is below `stream_max_bytes` and `max_file_bytes`,
-    `attempt_timeout_s` above `max_scan_time_ms`, `max_connections` below `max_threads`. What exceeds
-    `max_file_bytes`, `max_scan_bytes`, `max_recursion`, `max_files` or `max_scan_time_ms` is `unscanned(engine_limit)`.
+    They fit the gateway's defaults: `max_scan_bytes` is below `stream_max_bytes`, `attempt_timeout_s` above
+    `max_scan_time_ms`, `max_connections` below `max_threads`. What exceeds `max_file_bytes`, `max_scan_bytes` (of
+    everything inside a file, together), `max_recursion`, `max_files` or `max_scan_time_ms` is
+    `unscanned(engine_limit)`.
+
+    `max_file_bytes` must not be below `max_scan_bytes`: of a deflated zip member above MaxFileSize clamd 1.4.6 looks
+    at the beginning and says OK, whatever the alert switches. With both equal MaxScanSize is exceeded first, and said.
     """
 
     stream_max_bytes: int = 100 * 1024 * 1024
-    max_file_bytes: int = 100 * 1024 * 1024
+    max_file_bytes: int = 400 * 1024 * 1024
     max_scan_bytes: int = 400 * 1024 * 1024
     max_recursion: int = 17
     max_files: int = 10_000
@@ -41,7 +45,7 @@ class ClamdLimits:
     max_hwp3_recursion: int = 16
     pcre_match_limit: int = 100_000
     pcre_recursion_match_limit: int = 2_000
-    pcre_max_file_bytes: int = 100 * 1024 * 1024
+    pcre_max_file_bytes: int = 400 * 1024 * 1024
     bytecode_timeout_ms: int = 10_000
     max_directory_recursion: int = 15
     max_threads: int = 12

@@ -87,6 +87,8 @@ class ClamdEngine(Engine):
             if attempts and left_s < self._attempt_timeout_s:
                 break
             tried.add(clamd)
+            # The card from before the scan: signatures that came meanwhile may not have been used.
+            card = clamd.card
             result = await _attempt(clamd, content, left_s)
             if isinstance(result, Unreachable):
                 # Nothing was sent, so this was no attempt; it costs nothing to ask the next one at once.
@@ -94,7 +96,7 @@ class ClamdEngine(Engine):
                 unreachable = f"{clamd.watched.address}: {result.detail}"
                 continue
             attempts += 1
-            examined = Examined(result, clamd.card)
+            examined = Examined(result, card)
             if not isinstance(result, Unscanned) or result.reason in _NOT_THE_DAEMONS_FAULT:
                 break
             clamd.watched.doubt(f"a scan failed: {result.reason.value} ({result.detail})")
