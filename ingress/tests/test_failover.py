@@ -87,11 +87,11 @@ def test_a_lone_unpacker_is_asked_twice(start_ingressd: Any, unpacker: FakeUnpac
 def test_the_deadline_holds_over_all_of_them(start_ingressd: Any, unpacker: FakeUnpacker, second: FakeUnpacker) -> None:
     """What is left is told to the second one, and the end is the same."""
     never, late = threading.Event(), threading.Event()
-    timer = threading.Timer(1.5, late.set)
-    timer.start()
     unpacker.script = lambda _: Reply(status=500, wait_for=late)
     second.script = lambda call: Reply(body=answer(call).body, wait_for=never)
     ingressd = start_ingressd(unpacker, second, deadline_s="3")
+    timer = threading.Timer(1.5, late.set)
+    timer.start()
     result = ingressd.caller().send(MESSAGE)
     assert result.answer == "Zmail scanner took too long, please try again later (#4.3.0)"
     assert 3 <= result.elapsed_s < 5
@@ -99,6 +99,16 @@ def test_the_deadline_holds_over_all_of_them(start_ingressd: Any, unpacker: Fake
     assert told is not None
     assert told < 2_000
     timer.join()
+
+
+def test_an_answer_without_end_is_not_read_to_its_end(start_ingressd: Any, unpacker: FakeUnpacker) -> None:
+    """Memory is bounded against our own unpackers, too."""
+    ingressd = start_ingressd(unpacker, max_answer_bytes="10000")
+    unpacker.script = lambda call: answer(call, reason="x" * 20_000)
+    assert ingressd.caller().send(MESSAGE).answer.startswith("Z")
+    assert "max_answer_bytes" in ingressd.logged("unpacker_unavailable")["detail"]
+    unpacker.script = answer
+    assert ingressd.caller().send(MESSAGE).accepted
 
 
 def test_back_by_itself(start_ingressd: Any, unpacker: FakeUnpacker) -> None:

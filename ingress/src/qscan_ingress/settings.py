@@ -53,7 +53,7 @@ class IngressSettings(ServiceSettings):
         gt=0,
         description="Memory for all messages and envelopes in hand; beyond it they go to disk.",
     )
-    max_message_bytes: int = Field(100 * 1024 * 1024, gt=0, description="A larger message is rejected, unscanned.")
+    max_message_bytes: int = Field(100_000_000, gt=0, description="A larger message is rejected unscanned.")
     max_envelope_bytes: int = Field(
         MAX_ENVELOPE_BYTES,
         ge=2,

@@ -160,9 +160,9 @@ class IngressSocket:
         if self._listening is None:
             return
         asyncio.get_running_loop().remove_reader(self._listening)
+        self._path.unlink(missing_ok=True)  # before the close, after which a successor may have made its own
         self._listening.close()
         self._listening = None
-        self._path.unlink(missing_ok=True)
         if self._conversations:
             _, late = await asyncio.wait(self._conversations, timeout=drain_timeout_s)
             for task in late:
