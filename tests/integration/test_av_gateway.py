@@ -146,7 +146,7 @@ async def scan(asker: ScanAsker, *contents: bytes, **options) -> AvAnswer:
 async def is_away(asker: ScanAsker) -> bool:
     """Whether nobody answers for engines."""
     try:
-        await asker.ask(ScanRole.AV, request(asker, b"x"))
+        await asker.ask(ScanRole.AV, request(asker, b"x", timeout_ms=300))
     except NoWorkerError:
         return True
     return False
