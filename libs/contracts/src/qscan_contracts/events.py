@@ -65,6 +65,8 @@ class NoticeEvent(Struct, frozen=True):
     received_at: str
     header_block: bytes
     """The top of the message's header, at most `MAX_NOTICE_HEADER_BYTES`; tells own notices and lists."""
+    quarantine_class: QuarantineClass | None = None
+    """Where it is kept; ``None`` where it is not, and from older unpackers."""
 
 
 MAX_NOTICE_RECIPIENTS = 20

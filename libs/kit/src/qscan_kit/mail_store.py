@@ -142,7 +142,11 @@ class MailStore:
     async def leftovers(self, *, older_than_s: float) -> tuple[Leftover, ...]:
         """What has been in the store for longer than this: whole objects, and chunks that belong to none.
 
-        Whether anybody will still ask for a whole object is for the caller to know. Raises BusUnavailableError.
+        Whether anybody will still ask for a whole object is for the caller to know.
+
+        Raises:
+            BusUnavailableError: not now.
+            ContentUnavailableError: some description cannot be read, so which chunks belong to it is not known.
         """
         subjects_there = await self._subjects()
         oldest = datetime.now(UTC) - timedelta(seconds=older_than_s)
@@ -180,10 +184,7 @@ class MailStore:
 
     async def _meta(self, name: str) -> _ObjectMeta | None:
         # From the leader of the stream: another replica may not have heard of it yet.
-        try:
-            return await self._meta_at(_meta_subject(name))
-        except msgspec.DecodeError as error:
-            raise ContentUnavailableError(f"the description of object {name} cannot be read: {error}") from error
+        return await self._meta_at(_meta_subject(name))
 
     async def _meta_at(self, subject: str) -> _ObjectMeta | None:
         if not subject.startswith(_META_PREFIX):
@@ -191,7 +192,10 @@ class MailStore:
         message = await self._ask(subject=subject)
         if message is None:
             return None
-        meta = msgspec.json.decode(message.data or b"", type=_ObjectMeta)
+        try:
+            meta = msgspec.json.decode(message.data or b"", type=_ObjectMeta)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise ContentUnavailableError(f"the description at {subject} cannot be read: {error}") from error
         return None if meta.deleted else meta
 
     async def _ask(self, *, subject: str, sequence: int | None = None) -> RawStreamMsg | None:

@@ -108,6 +108,7 @@ def _notice(outgoing: Outgoing, received_at: str) -> NoticeEvent:
         client_ip=outgoing.envelope.client_ip,
         received_at=received_at,
         header_block=outgoing.header_block[:MAX_NOTICE_HEADER_BYTES],
+        quarantine_class=outgoing.decision.quarantine_class,
     )
 
 
