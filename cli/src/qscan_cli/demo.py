@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import textwrap
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,6 +25,7 @@ READY_TIMEOUT_S = 120.0
 """With a site's full signatures clamd alone takes half a minute."""
 _STOP_TIMEOUT_S = 60.0
 _LAST_LINES = 15
+_WIDTH = 110
 _MAIL_FROM, _RCPT_TO = "sender@example.org", "recipient@example.net"
 
 _CONFIGURATION = """\
@@ -61,7 +63,8 @@ def run(_: argparse.Namespace) -> int:
         recorded = folder / "delivered"
         recorded.mkdir()
         with _system(folder) as system:
-            print(f"  ready after {time.monotonic() - began:.1f} s; clamd uses {system.signatures}\n")
+            print(f"  ready after {time.monotonic() - began:.1f} s")
+            print(f"{_indented(f'clamd uses {system.signatures}')}\n")
             print("Sending four messages through qscan-queue, as qmail-smtpd would …\n", flush=True)
             recorder = Recorder(recorded)
             trial = Trial(
@@ -78,7 +81,7 @@ def run(_: argparse.Namespace) -> int:
                 data=Path(system.data),
             )
             outcomes = try_all(trial)
-            text, is_well = show(outcomes, "qmail-queue's place")
+            text, is_well = show(outcomes, "the recorder")
             print(text)
             print(f"\n{said_by(outcomes, None)}")
             print("\nStopping everything …", flush=True)
@@ -90,6 +93,10 @@ def run(_: argparse.Namespace) -> int:
 def _leave(number: int, _: object) -> None:
     """End as Ctrl-C does, by way of everything that clears up."""
     sys.exit(128 + number)
+
+
+def _indented(text: str) -> str:
+    return textwrap.fill(text, _WIDTH, initial_indent="  ", subsequent_indent="  ")
 
 
 @contextmanager

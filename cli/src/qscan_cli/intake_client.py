@@ -37,11 +37,11 @@ def find_url(named: str | None, data: Path | None = None) -> str:
 class IntakeClient:
     """One connection to the intake API; a context manager."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, answer_timeout_s: float = ANSWER_TIMEOUT_S) -> None:
         """Connect to `url` when it is first asked."""
         self._url = url
         # Nothing of the environment: a proxy for the internet has no business with mail.
-        timeout = httpx.Timeout(ANSWER_TIMEOUT_S, connect=CONNECT_TIMEOUT_S)
+        timeout = httpx.Timeout(answer_timeout_s, connect=CONNECT_TIMEOUT_S)
         self._client = httpx.Client(timeout=timeout, trust_env=False)
 
     def __enter__(self) -> Self:

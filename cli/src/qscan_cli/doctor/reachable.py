@@ -8,12 +8,14 @@ from urllib.parse import urlsplit
 
 from qscan_cli.doctor.findings import Found, note, ok, problem
 from qscan_cli.intake_client import IntakeClient, NotAskedError
-from qscan_cli.running import RunningSystem
+from qscan_cli.running import RunningService, RunningSystem
 from qscan_cli.selftest.expectations import signatures
 from qscan_cli.up import probes
 
 _PROBE = b"From: doctor@qscan.invalid\nTo: doctor@qscan.invalid\nSubject: are you well?\n\nHello\n"
 _HTTP_OK = 200
+_INTAKE_TIMEOUT_S = 30.0
+"""Enough for a message of six lines, also when a service must be given up first."""
 
 
 async def look(system: RunningSystem | None, url: str) -> AsyncIterator[Found]:
@@ -22,13 +24,19 @@ async def look(system: RunningSystem | None, url: str) -> AsyncIterator[Found]:
         yield ok("running", f"qscan up, pid {system.pid}, on {system.data}{'' if system.ready else '; not ready yet'}")
         if system.own_signatures:
             yield note("in use", f"clamd has {system.signatures}", "see signatures above")
-        for name, service in system.services.items():
-            if service.pid is None:
-                yield problem(name, "is not running; it is being restarted", f"what it said last is in {service.log}")
-            elif service.health:
-                yield await _service(name, service.health, service.log)
+        # Side by side: one that is stopped takes its time not to answer.
+        asked = (_part(name, service) for name, service in system.services.items())
+        for found in await asyncio.gather(*asked):
+            if found is not None:
+                yield found
         yield await _ingress(system)
     yield _intake(url)
+
+
+async def _part(name: str, service: RunningService) -> Found | None:
+    if service.pid is None:
+        return problem(name, "is not running; it is being restarted", f"what it said last is in {service.log}")
+    return await _service(name, service.health, service.log) if service.health else None
 
 
 async def _service(name: str, health: str, log: str) -> Found:
@@ -56,7 +64,7 @@ async def _ingress(system: RunningSystem) -> Found:
 
 def _intake(url: str) -> Found:
     try:
-        with IntakeClient(url) as client:
+        with IntakeClient(url, answer_timeout_s=_INTAKE_TIMEOUT_S) as client:
             answer, _ = client.ask(_PROBE, mail_from="", rcpt_to=["doctor@qscan.invalid"])
     except NotAskedError as error:
         return problem("intake", str(error), "start it with `qscan up`, or name another one with --url")

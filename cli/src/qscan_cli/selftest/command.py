@@ -14,6 +14,7 @@ from qscan_cli.selftest.recorder import Recorder, write_program
 from qscan_cli.selftest.trial import Trial, show
 
 _DEFAULT_SOCKET = "/run/qscan/ingress.sock"
+_WOULD_SKIP_THE_FILTER = frozenset({"RELAYCLIENT", "QS_SPAMASSASSIN"})
 _DEFAULT_QMAIL_QUEUE = "/var/qmail/bin/qmail-queue"
 
 
@@ -30,14 +31,13 @@ def run(arguments: argparse.Namespace) -> int:
     if system is not None and named_socket and str(named_socket) != system.ingress_socket:
         system = None  # another qscan is meant than the one on this data directory
     ingress = named_socket or (system.ingress_socket if system else _DEFAULT_SOCKET)
-    environ = {"PATH": os.environ.get("PATH", ""), "QSCAN_INGRESS_SOCKET": str(ingress)}
+    environ = {name: value for name, value in os.environ.items() if name not in _WOULD_SKIP_THE_FILTER}
+    environ["QSCAN_INGRESS_SOCKET"] = str(ingress)
     program = os.environ.get("QSCAN_QMAIL_QUEUE")
     recorder = None
     if arguments.recorder is not None:
         recorder = Recorder(_made(arguments.recorder))
         environ |= recorder.environment(Path(program) if program else write_program(recorder.folder))
-    elif program:
-        environ["QSCAN_QMAIL_QUEUE"] = program
     trial = Trial(
         queue_program=queue_program(),
         environ=environ,
@@ -49,7 +49,7 @@ def run(arguments: argparse.Namespace) -> int:
     )
     print(f"Sending four messages through {trial.queue_program} to {ingress} …\n", flush=True)
     outcomes = try_all(trial)
-    text, is_well = show(outcomes, "recorder" if recorder else environ.get("QSCAN_QMAIL_QUEUE", _DEFAULT_QMAIL_QUEUE))
+    text, is_well = show(outcomes, environ.get("QSCAN_QMAIL_QUEUE", _DEFAULT_QMAIL_QUEUE))
     print(text)
     print(f"\n{said_by(outcomes, system)}\n{'All as it must be.' if is_well else 'NOT as it must be: see above.'}")
     return 0 if is_well else 1

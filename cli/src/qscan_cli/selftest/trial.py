@@ -6,6 +6,7 @@ from pathlib import Path
 
 from qscan_cli.intake_client import IntakeClient
 from qscan_cli.selftest import quarantine
+from qscan_cli.selftest.account import account
 from qscan_cli.selftest.expectations import Outcome, complaints
 from qscan_cli.selftest.messages import SelftestMessage, messages
 from qscan_cli.selftest.queue_caller import hand_over
@@ -68,7 +69,7 @@ class Trial:
 
 
 def show(outcomes: list[Outcome], program: str) -> tuple[str, bool]:
-    """The table, with what is wrong below it, and whether all is as it must be. `program` gets what is delivered."""
+    """The table, what happened, what is wrong; and whether all is as it must be. `program` gets what is delivered."""
     wrong = {outcome.message.key: complaints(outcome) for outcome in outcomes}
     rows = [
         (
@@ -83,8 +84,11 @@ def show(outcomes: list[Outcome], program: str) -> tuple[str, bool]:
         for one in outcomes
     ]
     text = table(("", "message", "verdict", "disposition", "reason", "ms", "where it went"), rows)
+    width = max(len(key) for key in wrong)
+    accounts = [f"{one.message.key:{width}}  {account(one)}" for one in outcomes if account(one)]
     problems = [f"{key}: {complaint}" for key, texts in wrong.items() for complaint in texts]
-    return "\n".join([text, *([""] if problems else []), *problems]), not problems
+    parts = [text, "\n".join(accounts), "\n".join(problems)]
+    return "\n\n".join(part for part in parts if part), not problems
 
 
 def where_it_went(outcome: Outcome, program: str) -> str:
@@ -92,9 +96,9 @@ def where_it_went(outcome: Outcome, program: str) -> str:
     places = []
     if outcome.recorded is not None:
         same = outcome.recorded == outcome.message.content
-        places.append(f"{program}, {'byte for byte' if same else 'with edits'}")
+        places.append(f"delivered, {'byte for byte' if same else 'with edits'}")
     elif outcome.queue.status == 0 and outcome.answer.disposition is Disposition.DELIVER:
-        places.append("nowhere" if outcome.recorder_was_read else program)
+        places.append("nowhere" if outcome.recorder_was_read else f"delivered to {program}")
     if outcome.quarantined is not None:
         places.append(f"quarantine/{outcome.quarantined.maildir}")
     elif outcome.answer.disposition is Disposition.QUARANTINE and not outcome.quarantine_was_read:

@@ -163,6 +163,8 @@ class _Plan:
             http_port=self._http_port,
             clamd_address=self._clamd_address,
             spamd_address=self._spamd_address,
+            spamd_children=self._settings.spamd_children,
+            has_spam_filter=bool(self._spamd_address) or "address" in self._configuration.of_service("spam"),
             is_in_memory=in_memory,
             trace_files=self._settings.trace_files,
         )

@@ -28,6 +28,9 @@ class Surroundings:
     http_port: int
     clamd_address: str
     spamd_address: str
+    spamd_children: int
+    has_spam_filter: bool
+    """There is a spamd, ours or another. Without one the service could never be ready, and would say nothing new."""
     is_in_memory: bool
     """The data directory is on a file system in memory."""
     trace_files: bool
@@ -59,9 +62,9 @@ class Surroundings:
             case "av-gateway" if self.clamd_address:
                 told["clamd_addresses"] = [f"unix:{self.clamd_address}"]
             case "spam" if self.spamd_address:
-                told["address"] = self.spamd_address
+                told |= {"address": self.spamd_address, "max_in_flight": self.spamd_children}
             case "archiver":
-                told |= {"quarantine_dir": str(data.quarantine), "spool_dir": str(data.spool)}
+                told["quarantine_dir"] = str(data.quarantine)
             case _:
                 pass
         return told
@@ -75,6 +78,8 @@ def plans(configuration: Configuration, surroundings: Surroundings, ports: Ports
     """
     check_conflicts(configuration)
     for service in SERVICES:
+        if service == "spam" and not surroundings.has_spam_filter:
+            continue
         import importlib.util as u  # TEMPORARY
 
         if u.find_spec(package(service) + ".__main__") is None:
