@@ -1,7 +1,8 @@
 """Writes the committed files that are generated from code: `make generate`.
 
 They are committed so that a change of what others rely on is seen in a diff: JSON schemas of the wire types, the
-document of the intake API, the table of metrics. tests/contract and tests/telemetry compare them with the code.
+document of the intake API, the default qscan.toml, the table of metrics. tests/contract and tests/telemetry compare
+them with the code.
 
 The examples of wire types are written by hand. What is generated is the list of their digests, to which lines are
 only added: an example that was published is never edited.
@@ -15,6 +16,7 @@ from typing import Any, cast
 
 import msgspec
 
+from qscan_cli.configuration.showing import defaults
 from qscan_contracts import components, events, intake, scanning
 from qscan_kit import metrics
 from qscan_unpacker.entrypoints.http import Intake, build
@@ -25,6 +27,7 @@ EXAMPLES = Path("tests/contract/examples/v1")
 DIGESTS = EXAMPLES / "SHA256SUMS"
 OPENAPI = Path("docs/openapi.json")
 METRICS = Path("docs/metrics.md")
+SETTINGS = Path("deploy/qscan.toml")
 
 WIRE_TYPES: Mapping[str, Any] = {
     "av-request": scanning.AvRequest,
@@ -110,6 +113,7 @@ def generated() -> Iterator[tuple[Path, str]]:
         yield SCHEMAS / f"{name}.json", _as_json(_without_words(msgspec.json.schema(wire_type)))
     yield DIGESTS, digests()
     yield OPENAPI, _openapi()
+    yield SETTINGS, defaults()
     yield METRICS, _METRICS_HEAD + "".join(_metrics_row(metric) for metric in metrics.DECLARED.values())
 
 

@@ -2,7 +2,6 @@
 
 import re
 import tomllib
-from pathlib import Path
 
 import jsonschema_rs
 import pytest
@@ -12,13 +11,6 @@ from qscan_cli.configuration.showing import defaults, effective, schema
 from qscan_cli.configuration.tables import ALL, SERVICE_CLASSES, SERVICES, TABLES, environment, plain
 from qscan_cli.configuration.up_settings import UpSettings
 from qscan_kit.settings import load
-
-SHIPPED = Path(__file__).parents[2] / "deploy" / "qscan.toml"
-
-
-def test_the_shipped_file_is_the_generated_one():
-    """After a change of a service's settings: qscan config show --defaults > deploy/qscan.toml."""
-    assert SHIPPED.read_text(encoding="utf-8") == defaults()
 
 
 def test_the_default_file_is_right_and_changes_nothing(tmp_path):
