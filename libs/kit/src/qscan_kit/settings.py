@@ -3,6 +3,7 @@
 `qscan.toml` has a table per service with the same names; `qscan up`, compose and Helm hand them over as environment.
 """
 
+import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Annotated, Any, TypeVar
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import SettingsError as UnreadableSettingError
 
 from qscan_kit.errors import SettingsError
 
@@ -17,14 +19,23 @@ _SECRET_FILE_MODE_MASK = 0o077
 
 
 def _split(value: object) -> object:
-    """Lists are written with commas in the environment."""
-    if isinstance(value, str):
-        return tuple(item.strip() for item in value.split(",") if item.strip())
-    return value
+    """Lists are written with commas in the environment, or as JSON like other settings there."""
+    if not isinstance(value, str):
+        return value
+    try:
+        parsed = json.loads(value)
+    except ValueError:
+        parsed = None
+    if isinstance(parsed, list):
+        return tuple(parsed)
+    return tuple(item.strip() for item in value.split(",") if item.strip())
 
 
-CommaList = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
-"""Several texts: a TOML array, or one environment variable with commas."""
+ItemT = TypeVar("ItemT")
+CommaSeparated = Annotated[tuple[ItemT, ...], NoDecode, BeforeValidator(_split)]
+"""Several values: a TOML array, or one environment variable with commas."""
+
+CommaList = CommaSeparated[str]
 
 
 def _absolute(path: Path) -> Path:
@@ -71,6 +82,8 @@ SettingsT = TypeVar("SettingsT", bound=BaseSettings)
 def load(settings_class: type[SettingsT], environ: Mapping[str, str] = os.environ) -> SettingsT:
     """Read the settings of a service from the environment.
 
+    `environ` is where unknown variables are looked for; pydantic-settings takes the values from `os.environ` itself.
+
     Raises:
         SettingsError: a value is missing or wrong, or a variable with the service's prefix is unknown. (A misspelt
             variable is ignored by pydantic-settings, so that is checked here.)
@@ -85,6 +98,8 @@ def load(settings_class: type[SettingsT], environ: Mapping[str, str] = os.enviro
         return settings_class()
     except ValidationError as error:
         raise SettingsError(describe(error, own_prefix)) from None
+    except UnreadableSettingError as error:
+        raise SettingsError(f"{error} ({own_prefix}*): it must be JSON, such as [1, 2]") from None
 
 
 def describe(error: ValidationError, own_prefix: str) -> str:
@@ -126,5 +141,6 @@ def _as_text(value: object) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, list | tuple):
-        return ",".join(str(item) for item in value)
+        items = [str(item) for item in value]
+        return json.dumps(items) if any("," in item for item in items) else ",".join(items)
     return str(value)

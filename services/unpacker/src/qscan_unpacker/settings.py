@@ -5,7 +5,7 @@ from pathlib import Path
 from pydantic import Field
 
 from qscan_contracts.vocabulary import EngineRole
-from qscan_kit.settings import AbsolutePath, ServiceSettings, environment
+from qscan_kit.settings import AbsolutePath, CommaSeparated, ServiceSettings, environment
 
 
 class Settings(ServiceSettings):
@@ -28,7 +28,7 @@ class Settings(ServiceSettings):
         default=True,
         description="Scan the raw message as well as its parts; off: only where a defect may hide content.",
     )
-    engine_roles: tuple[EngineRole, ...] = Field((EngineRole.VIRUS,), description="Engine roles that must report.")
+    engine_roles: CommaSeparated[EngineRole] = Field((EngineRole.VIRUS,), description="Engine roles that must report.")
     spam_required: bool = Field(
         default=False, description="Defer instead of delivering when the spam filter gives no score."
     )
