@@ -13,7 +13,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
+from qscan_kit.log import get_logger
+
 CHECK_TIMEOUT_S = 5.0
+_log = get_logger()
 
 
 @dataclass(frozen=True)
@@ -49,7 +52,7 @@ def routes(checks: Mapping[str, Check]) -> list[Route]:
 
 
 async def run_checks(checks: Mapping[str, Check]) -> dict[str, Health]:
-    """Run all checks side by side; one that hangs is not ok."""
+    """Run all checks side by side; one that hangs or raises is not ok."""
 
     async def bounded(check: Check) -> Health:
         try:
@@ -57,6 +60,9 @@ async def run_checks(checks: Mapping[str, Check]) -> dict[str, Health]:
                 return await check()
         except TimeoutError:
             return Health(ok=False, detail=f"no answer within {CHECK_TIMEOUT_S:g} s")
+        except Exception as error:  # a bug of ours in one check must not hide what the others say
+            _log.exception("check failed")
+            return Health(ok=False, detail=f"the check itself failed ({type(error).__name__}); the log says where")
 
     results = await asyncio.gather(*(bounded(check) for check in checks.values()))
     return dict(zip(checks, results, strict=True))
