@@ -11,6 +11,7 @@ from qscan_kit import log, telemetry
 from qscan_kit.errors import SettingsError
 from qscan_kit.settings import ServiceSettings, SettingsT, load
 
+EXIT_FAILED = 1
 EXIT_SETTINGS = 78
 """EX_CONFIG of sysexits: starting again will not help until the configuration is changed."""
 
@@ -48,6 +49,9 @@ def run(
     except SettingsError as error:
         sys.stderr.write(f"qscan-{service}: {error}\n")
         return EXIT_SETTINGS
+    except Exception:  # what supervises it starts it anew; the cause goes to the log in the form of all else
+        log.get_logger().exception("service failed")
+        return EXIT_FAILED
     finally:
         if provider is not None:
             provider.shutdown()
