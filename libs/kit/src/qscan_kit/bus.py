@@ -148,6 +148,11 @@ class Bus:
         """Whether something published now would reach a server."""
         return self._client.is_connected
 
+    @property
+    def max_payload_bytes(self) -> int:
+        """The largest message that the server takes."""
+        return self._client.max_payload
+
     async def publish(
         self, subject: str, payload: bytes, *, reply: str = "", headers: Mapping[str, str] | None = None
     ) -> None:

@@ -20,7 +20,6 @@ from qscan_contracts.scanning import (
     PolicyRequest,
     Progress,
     Refused,
-    Reply,
     SpamAnswer,
     SpamRequest,
 )
@@ -37,6 +36,10 @@ DRAIN_S = 10.0
 PAUSE_S = 5.0
 """For the server to say that nothing more is under way."""
 _log = get_logger()
+
+
+class AnswerTooLargeError(Exception):
+    """A bug of ours: the answer is larger than the bus carries."""
 
 
 class ScanWorker(Generic[RequestT]):
@@ -103,7 +106,7 @@ class ScanWorker(Generic[RequestT]):
         if not message.reply:
             return
         if len(self._tasks) >= self._max_in_flight:
-            await self._reply(message, Busy(), end="busy")
+            await self._reply(message, encode(Busy()), end="busy")
             return
         task = asyncio.create_task(self._work(message))
         self._tasks.add(task)
@@ -122,25 +125,34 @@ class ScanWorker(Generic[RequestT]):
             try:
                 request = decode(message.data, self._request_type)
             except msgspec.DecodeError as error:
-                await self._reply(message, Refused(f"cannot be decoded: {error}"), end="undecodable")
+                await self._reply(message, encode(Refused(f"cannot be decoded: {error}")), end="undecodable")
                 return
             span.set_attribute("qscan.scan_id", request.job.scan_id)
             progress = asyncio.create_task(self._say_progress(message))
+            deadline = asyncio.timeout(request.job.timeout_ms / 1000)
             try:
-                async with asyncio.timeout(request.job.timeout_ms / 1000):
-                    answer: Reply = await self._handle(request)
-                end = "answered"
-            except TimeoutError:
-                answer, end = Refused("the deadline passed while it was worked on"), "timed_out"
+                async with deadline:
+                    answer = await self._handle(request)
+                payload, end = self._encoded(answer), "answered"
             except ContentUnavailableError as error:
-                answer, end = Refused(str(error)), "unavailable"
+                payload, end = encode(Refused(str(error))), "unavailable"
             except Exception as error:  # a bug of ours must not leave the unpacker waiting
-                _log.exception("request failed", scan_id=request.job.scan_id, role=self._role)
-                answer, end = Refused(f"internal error: {type(error).__name__}"), "failed"
+                if deadline.expired():
+                    payload, end = encode(Refused("the deadline passed while it was worked on")), "timed_out"
+                else:
+                    _log.exception("request failed", scan_id=request.job.scan_id, role=self._role)
+                    payload, end = encode(Refused(f"internal error: {type(error).__name__}")), "failed"
             finally:
                 progress.cancel()
             span.set_attribute("qscan.end", end)
-            await self._reply(message, answer, end=end)
+            await self._reply(message, payload, end=end)
+
+    def _encoded(self, answer: Answer) -> bytes:
+        payload = encode(answer)
+        if len(payload) > self._bus.max_payload_bytes:
+            # Said now: the bus would drop it, and the unpacker would wait for nothing.
+            raise AnswerTooLargeError(f"an answer of {len(payload)} bytes; ask for less at a time")
+        return payload
 
     async def _say_progress(self, message: Msg) -> None:
         payload = encode(Progress())
@@ -148,9 +160,9 @@ class ScanWorker(Generic[RequestT]):
             await asyncio.sleep(PROGRESS_EVERY_S)
             await self._publish(message.reply, payload)
 
-    async def _reply(self, message: Msg, reply: Reply, *, end: str) -> None:
+    async def _reply(self, message: Msg, payload: bytes, *, end: str) -> None:
         metrics.JOBS_HANDLED.labels(self._role, end).inc()
-        await self._publish(message.reply, encode(reply))
+        await self._publish(message.reply, payload)
 
     async def _publish(self, subject: str, payload: bytes) -> None:
         try:
