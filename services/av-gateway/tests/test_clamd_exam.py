@@ -86,7 +86,7 @@ class ClamdCandidate:
 
 
 class _ClamdExam(EngineExam):
-    """clamd's words (captured from clamd 1.4.6, except the nonsense)."""
+    """clamd's words (captured from clamd 1.4.6, except most of the nonsense)."""
 
     __test__ = False
     adapter = ClamdEngine
@@ -114,6 +114,8 @@ class _ClamdExam(EngineExam):
         b"stream: Can't allocate memory ERROR\0",
         b"COMMAND READ TIMED OUT ERROR\0",
         b"stream: Can't open file or directory ERROR\0",
+        b"stream: Can't write to file ERROR\0",
+        b"Error writing to temporary file ERROR\0",
     )
     too_big = b"INSTREAM size limit exceeded. ERROR\0"
     nonsense = (
@@ -121,6 +123,8 @@ class _ClamdExam(EngineExam):
         b"stream: ok\0",
         b"stream: OK\n\0",
         b"stream: OK\0stream: Evil FOUND\0",
+        # Really said by clamd 1.4.6 when its temporary directory is full.
+        b"Error writing to temporary file ERROR\0stream: OK\0",
         b"1: stream: OK\0",
         b"OK\0",
         b"stream: FOUND\0",
