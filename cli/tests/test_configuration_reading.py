@@ -51,6 +51,8 @@ def test_a_right_file_gives_its_values(tmp_path):
         ("[unpacker]\nmax_depth = 1979-05-27\n", "2: max_depth in [unpacker]: a date or time is not expected here"),
         ("[ingress]\nsocket = 'run/x'\n", "2: socket in [ingress]: Value error, must be an absolute path"),
         ("[up]\nrestart_delay_s = 0\n", "2: restart_delay_s in [up]: Input should be greater than 0"),
+        ("[unpacker]\nengine_roles = [1]\n", "2: engine_roles in [unpacker]: every item must be a text in quotes"),
+        ("[unpacker]\nengine_roles = ['magic']\n", "2: engine_roles in [unpacker]: Input should be 'virus' or 'dlp'"),
         ("max_depth = 3\n", "1: max_depth stands outside of any table"),
         ("unpacker = 3\n", "1: unpacker is a table"),
         ("[all]\nlog_level = 'loud'\n", "2: log_level in [all]: String should match pattern"),

@@ -187,8 +187,10 @@ def _value_problem(setting: FieldInfo, value: object) -> str | None:
         return f"a date or time is not expected here: {setting.description}"
     try:
         if isinstance(value, list) and splits_itself(setting):
-            # Its own splitting comes first and hands a list on as Python's, which strictly is no tuple.
-            adapter(setting).validate_python(tuple(value), strict=True)
+            # What it splits itself is text; strictly, a list from JSON would be no tuple to it.
+            if not all(isinstance(item, str) for item in value):
+                return f"every item must be a text in quotes. It is: {setting.description}"
+            adapter(setting).validate_python(tuple(value))
         else:
             adapter(setting).validate_json(as_json, strict=True)
     except ValidationError as error:
