@@ -179,7 +179,7 @@ def test_every_adapter_sits_the_exam():
     ]
     members = itertools.chain.from_iterable(vars(module).values() for module in modules)
     engines = {one for one in members if inspect.isclass(one) and Engine in one.__mro__[1:]}
-    assert engines == {exam.adapter for exam in _all_exams()}
+    assert engines == {exam.adapter for exam in _all_exams() if exam.adapter.__module__.startswith(adapters.__name__)}
 
 
 def _all_exams() -> list[type[EngineExam]]:
