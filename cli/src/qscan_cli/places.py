@@ -87,6 +87,11 @@ class DataDirectory:
         return self.root / "spool"
 
     @property
+    def notices(self) -> Path:
+        """Which notices were sent."""
+        return self.root / "notices"
+
+    @property
     def run(self) -> Path:
         """What is of no use after the end of `qscan up`: sockets, generated configuration."""
         return self.root / "run"
@@ -125,7 +130,7 @@ class DataDirectory:
         try:
             for path in (self.root, self.run):
                 path.mkdir(mode=0o755, parents=True, exist_ok=True)
-            for path in (self.log, self.nats, self.spool, self.secrets, self.quarantine, self.archives):
+            for path in (self.log, self.nats, self.spool, self.secrets, self.notices, self.quarantine, self.archives):
                 path.mkdir(mode=0o700, exist_ok=True)
             for name in ("viruses", "policy", "spam"):
                 (self.quarantine / name).mkdir(mode=0o700, exist_ok=True)

@@ -22,10 +22,7 @@ _SUPPLIED_BY_UP = frozenset({"nats_urls", "nats_password", "http_host", "http_po
 
 def _settings_class(service: str) -> type[ServiceSettings]:
     """The class whose environment variables have the service's prefix."""
-    try:  # TEMPORARY
-        module = import_module(f"{_PACKAGES[service]}.settings")
-    except ModuleNotFoundError:
-        return ServiceSettings
+    module = import_module(f"{_PACKAGES[service]}.settings")
     for candidate in vars(module).values():
         if (
             isinstance(candidate, type)

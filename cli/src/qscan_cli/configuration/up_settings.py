@@ -4,7 +4,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from qscan_kit.settings import AbsolutePath
+from qscan_kit.settings import AbsolutePath, CommaList
 
 
 class UpSettings(BaseModel):
@@ -55,5 +55,10 @@ class UpSettings(BaseModel):
     )
     log_max_bytes: int = Field(
         20_000_000, gt=0, description="Size at which a child's log is rotated; one old one is kept."
+    )
+    pass_environment: CommaList = Field(
+        (),
+        description="Names of variables that the services get from the environment of qscan up, such as a proxy for "
+        "spans. TZ, TMPDIR and LD_LIBRARY_PATH are always passed on, everything else is not.",
     )
     trace_files: bool = Field(default=False, description="Write the spans of each service to log/trace/SERVICE.jsonl.")

@@ -165,6 +165,8 @@ class _Plan:
             spamd_address=self._spamd_address,
             spamd_children=self._settings.spamd_children,
             has_spam_filter=bool(self._spamd_address) or "address" in self._configuration.of_service("spam"),
+            qmail_queue=os.environ.get("QSCAN_QMAIL_QUEUE", ""),
+            passed=self._settings.pass_environment,
             is_in_memory=in_memory,
             trace_files=self._settings.trace_files,
         )

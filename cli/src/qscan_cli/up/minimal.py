@@ -2,6 +2,7 @@
 
 import os
 import pwd
+from collections.abc import Iterable
 from pathlib import Path
 
 from qscan_cli.places import DataDirectory
@@ -14,9 +15,9 @@ MARK = "QSCAN_UP"
 """Names the data directory in the environment of everything that `qscan up` starts."""
 
 
-def minimal_environment(data: DataDirectory) -> dict[str, str]:
-    """PATH and language are fixed, so that the same configuration does the same everywhere."""
-    kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
+def minimal_environment(data: DataDirectory, passed: Iterable[str] = ()) -> dict[str, str]:
+    """PATH and language are fixed, so that the same configuration does the same everywhere; `passed` names more."""
+    kept = {name: os.environ[name] for name in (*_KEPT, *passed) if name in os.environ}
     return {"PATH": _PATH, "LANG": "C.UTF-8", MARK: str(data.root)} | kept
 
 

@@ -31,6 +31,10 @@ class Surroundings:
     spamd_children: int
     has_spam_filter: bool
     """There is a spamd, ours or another. Without one the service could never be ready, and would say nothing new."""
+    qmail_queue: str
+    """The site's qmail-queue, if it is not in the usual place; notices go through it."""
+    passed: tuple[str, ...]
+    """Further variables of our environment for the services."""
     is_in_memory: bool
     """The data directory is on a file system in memory."""
     trace_files: bool
@@ -65,6 +69,10 @@ class Surroundings:
                 told |= {"address": self.spamd_address, "max_in_flight": self.spamd_children}
             case "archiver":
                 told["quarantine_dir"] = str(data.quarantine)
+            case "notifier":
+                told["state_dir"] = str(data.notices)
+                if self.qmail_queue:
+                    told["qmail_queue"] = self.qmail_queue
             case _:
                 pass
         return told
@@ -80,11 +88,10 @@ def plans(configuration: Configuration, surroundings: Surroundings, ports: Ports
     for service in SERVICES:
         if service == "spam" and not surroundings.has_spam_filter:
             continue
-        import importlib.util as u  # TEMPORARY
-
-        if u.find_spec(package(service) + ".__main__") is None:
-            continue
-        told = {**surroundings.of(service), **configuration.of_service(service)}
+        given = configuration.of_service(service)
+        told = {**surroundings.of(service), **given}
+        if service == "notifier" and not given.get("admin_address"):
+            del told["state_dir"]  # it would take this for a wish to send notices
         if service == "unpacker":
             host, port = surroundings.http_host, surroundings.http_port
         else:
@@ -94,7 +101,7 @@ def plans(configuration: Configuration, surroundings: Surroundings, ports: Ports
         yield ChildPlan(
             name=service,
             command=(sys.executable, "-I", "-m", package(service)),
-            environ=minimal_environment(surroundings.data) | environment(service, told),
+            environ=minimal_environment(surroundings.data, surroundings.passed) | environment(service, told),
             probe=probes.both(probe, probes.ingress(surroundings.data.ingress_socket))
             if service == "ingress"
             else probe,
