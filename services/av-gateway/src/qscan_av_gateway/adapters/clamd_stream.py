@@ -18,6 +18,8 @@ from qscan_kit.content import ContentSource
 from qscan_kit.errors import ContentUnavailableError
 
 CHUNK_BYTES = 64 * 1024
+_Place = tuple[socket.AddressFamily, tuple[str, int] | tuple[str, int, int, int] | tuple[int, bytes]]
+"""As getaddrinfo gives it; an IPv6 address has a scope."""
 _COMMAND = b"zINSTREAM\0"
 _END = bytes(4)
 _NAMES_KEPT_S = 5.0
@@ -55,7 +57,7 @@ class ClamdStream:
         """Scan by the clamd at `address`; nothing is connected before a scan."""
         self.address: Final = address
         self.limits: Final = limits
-        self._resolved: list[tuple[socket.AddressFamily, tuple[str, int]]] = []
+        self._resolved: list[_Place] = []
         self._resolved_until = 0.0
 
     async def scan(self, content: ContentSource, *, timeout_s: float) -> Outcome | Unreachable:
@@ -106,12 +108,10 @@ class ClamdStream:
                 return connection
         raise problem
 
-    async def _resolve(
-        self, address: TcpAddress, loop: asyncio.AbstractEventLoop
-    ) -> list[tuple[socket.AddressFamily, tuple[str, int]]]:
+    async def _resolve(self, address: TcpAddress, loop: asyncio.AbstractEventLoop) -> list[_Place]:
         if loop.time() >= self._resolved_until:
             found = await loop.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)
-            self._resolved = [(family, (str(sockaddr[0]), address.port)) for family, _, _, _, sockaddr in found]
+            self._resolved = [(family, sockaddr) for family, _, _, _, sockaddr in found]
             self._resolved_until = loop.time() + _NAMES_KEPT_S
         return self._resolved
 
