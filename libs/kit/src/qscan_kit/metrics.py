@@ -150,5 +150,21 @@ UNPACKER_TRIES = _counter(
         "unreachable",
     ),
 )
-MISSING_MESSAGES = Gauge("qscan_missing_messages", "Accepted messages that are neither in the store nor in quarantine.")
-NOTICES = Counter("qscan_notices", "Notices by what became of them.", ["end"])
+MISSING_MESSAGES = _gauge(
+    "qscan_missing_messages", "Accepted messages that are neither in the store nor in quarantine."
+)
+NOTICES = _counter(
+    "qscan_notices",
+    "Notices by what became of them.",
+    end=(
+        "already_sent",
+        "from_administrator",
+        "null_sender",
+        "off",
+        "own_notice",
+        "over_rate",
+        "refused",
+        "sent",
+        "too_old",
+    ),
+)

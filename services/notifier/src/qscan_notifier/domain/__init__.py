@@ -1,0 +1,1 @@
+"""Whether there is a notice, and what it says: pure functions."""

@@ -1,0 +1,29 @@
+"""Settings that could send notices to the wrong place are refused at the start."""
+
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from qscan_notifier.settings import NotifierSettings
+
+
+def test_notices_are_off_until_there_is_an_administrator():
+    """There is no address that would be right everywhere."""
+    assert NotifierSettings().admin_address == ""
+
+
+@pytest.mark.parametrize(
+    "address", ["postmaster", "a b@example.org", "a@b\nBcc: c@d", "<a@example.org>", "ä@example.org"]
+)
+def test_what_is_no_plain_address_is_refused(address):
+    """It becomes a header and an envelope."""
+    with pytest.raises(ValidationError):
+        NotifierSettings(admin_address=address, state_dir=Path("/srv/state"))
+
+
+def test_an_administrator_needs_a_memory():
+    """Or a notice would come again with every redelivery."""
+    with pytest.raises(ValidationError, match="state_dir must be set"):
+        NotifierSettings(admin_address="postmaster@example.org")
+    assert NotifierSettings(admin_address="postmaster@example.org", state_dir=Path("/srv/state")).state_dir is not None
