@@ -51,7 +51,7 @@ class UpSettings(BaseModel):
     )
     restart_delay_max_s: float = Field(30.0, gt=0, description="The longest such pause.")
     restart_settled_s: float = Field(
-        60.0, gt=0, description="A child that has lived this long is restarted with the first pause again."
+        10.0, gt=0, description="A child that has lived this long is restarted with the first pause again."
     )
     log_max_bytes: int = Field(
         20_000_000, gt=0, description="Size at which a child's log is rotated; one old one is kept."
