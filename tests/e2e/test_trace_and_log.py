@@ -55,7 +55,7 @@ def test_one_trace_from_the_ingress_to_the_engine_and_downstream(system: Running
     assert system.caller().send(messages.eicar(), b"a@example.org", [b"b@example.org"]).exit_code == 0
     scan_id = scan_id_of(system)
     expected = {
-        ("ingressd: ingress.message", "unpacker: scan"),
+        ("ingress: ingress.message", "unpacker: scan"),
         ("unpacker: scan", "unpacker: unpack"),
         ("unpacker: scan", "unpacker: send scan.av"),
         ("unpacker: send scan.av", "av-gateway: process scan.av"),
