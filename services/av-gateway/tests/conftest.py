@@ -22,7 +22,7 @@ Build = Callable[..., list[Clamd]]
 def until() -> Until:
     """Waits until a condition is true."""
 
-    async def wait(condition: Callable[[], object], timeout_s: float = 5.0) -> None:
+    async def wait(condition: Callable[[], object], timeout_s: float = 20.0) -> None:
         async with asyncio.timeout(timeout_s):
             while not condition():  # noqa: ASYNC110  # what is waited for has no event
                 await asyncio.sleep(0.005)
@@ -56,11 +56,11 @@ def build(change: Change) -> Build:
 
     def make(*fakes: FakeClamd, **settings) -> list[Clamd]:
         times = {
-            "attempt_timeout_s": 0.5,
-            "connect_timeout_s": 0.4,
-            "send_timeout_s": 0.3,
-            "control_timeout_s": 0.3,
-            "proof_timeout_s": 2,
+            "attempt_timeout_s": 3,
+            "connect_timeout_s": 0.5,
+            "send_timeout_s": 0.5,
+            "control_timeout_s": 2,
+            "proof_timeout_s": 5,
             "poll_every_s": 0.05,
         }
         return clamds(

@@ -51,7 +51,7 @@ async def test_whatever_is_wrong_is_a_control_error(start_fake, reply):
     started = time.monotonic()
     with pytest.raises(ControlError) as raised:
         await control_of(fake).ping()
-    assert time.monotonic() - started < 1
+    assert time.monotonic() - started < 5
     assert len(str(raised.value)) < 400
 
 

@@ -144,9 +144,9 @@ class _ClamdExam(EngineExam):
                 settings = AvGatewaySettings(
                     clamd_addresses=(fake.address,),
                     max_scan_bytes=self.max_scan_bytes,
-                    attempt_timeout_s=0.5,
-                    connect_timeout_s=0.5,
-                    send_timeout_s=0.3,
+                    attempt_timeout_s=1,
+                    connect_timeout_s=1,
+                    send_timeout_s=0.5,
                     doubt_wait_s=0,
                 )
                 change = Change()
@@ -154,7 +154,7 @@ class _ClamdExam(EngineExam):
                 for one in found:
                     await one.watched.look()
                     assert one.watched.standing is Standing.USABLE, one.watched.why
-                engine = ClamdEngine(found, change, attempt_timeout_s=0.5, doubt_wait_s=0)
+                engine = ClamdEngine(found, change, attempt_timeout_s=1, doubt_wait_s=0)
                 yield ClamdCandidate(fake, engine)
 
 

@@ -33,7 +33,7 @@ async def test_a_full_backlog_is_waited_for(tmp_path):
         started = time.monotonic()
         result = await ClamdStream(UnixAddress(path), LIMITS).scan(SOMETHING, timeout_s=5)
         assert isinstance(result, Unreachable)
-        assert 0.15 < time.monotonic() - started < 1
+        assert 0.15 < time.monotonic() - started < 4
         scanning = asyncio.create_task(ClamdStream(UnixAddress(path), LIMITS).scan(SOMETHING, timeout_s=5))
         for _ in waiting[:-1]:
             listening.accept()[0].close()

@@ -23,7 +23,8 @@ from qscan_kit.errors import ContentUnavailableError
 _EDGES = (0, 1, 65_535, 65_536, 65_537, 131_072, 300_001, 1_000_000)
 """Sizes around those at which clients cut."""
 _LONG = b"large enough for several chunks " * 16_384
-_SOON_S = 2.0
+_SOON_S = 5.0
+"""Much more than any time-out of a candidate, much less than those of production."""
 
 
 class _Examined(Protocol):
@@ -40,7 +41,7 @@ class Candidate(Protocol):
 
     @property
     def engine(self) -> _Engine:
-        """The adapter, its time-outs about half a second, its size limit `EngineExam.max_scan_bytes`."""
+        """The adapter, its time-outs about a second, its size limit `EngineExam.max_scan_bytes`."""
         ...
 
     @property
@@ -234,7 +235,7 @@ class EngineExam(abc.ABC):
             started = time.monotonic()
             outcome = (await candidate.engine.scan(_content(b"x"), timeout_s=0.05)).outcome
             _expect(outcome, UnscannedReason.TIMED_OUT, retryable=True)
-            assert time.monotonic() - started < 0.45  # noqa: PLR2004
+            assert time.monotonic() - started < 0.9  # noqa: PLR2004
 
     async def test_too_big_is_not_even_sent(self) -> None:
         """Above our own limit the engine is not asked."""
