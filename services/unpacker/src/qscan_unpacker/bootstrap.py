@@ -22,6 +22,7 @@ from qscan_unpacker.scanning import Scanner
 from qscan_unpacker.settings import Settings
 
 STREAMS_RETRY_S = 1.0
+STREAMS_EVERY_S = 30.0
 _log = get_logger()
 
 
@@ -85,7 +86,10 @@ def limits(settings: Settings) -> Limits:
 
 
 class StreamsKeeper:
-    """Makes the streams as soon as NATS lets it; until then a message that has to be kept is deferred."""
+    """Keeps the streams there: as soon as NATS lets it, and again should a server come back without its disk.
+
+    While they are not there, a message that has to be kept is deferred.
+    """
 
     def __init__(self, bus: Bus, settings: Settings) -> None:
         """Make them on `bus` with the limits in `settings`."""
@@ -94,7 +98,7 @@ class StreamsKeeper:
         self._problem = "the streams are not set up yet"
 
     async def run(self) -> None:
-        """Try until it works."""
+        """Look after them until cancelled."""
         while True:
             try:
                 await ensure_streams(self._bus, self._limits)
@@ -105,7 +109,7 @@ class StreamsKeeper:
                 await asyncio.sleep(STREAMS_RETRY_S)
             else:
                 self._problem = ""
-                return
+                await asyncio.sleep(STREAMS_EVERY_S)
 
     async def health(self) -> Health:
         """Whether the streams were set up."""
