@@ -30,10 +30,13 @@ async def main(
     settings: NotifierSettings, stop: asyncio.Event, *, reached: Callable[[Step], None] = lambda _: None
 ) -> None:
     """Serve until `stop` is set. Raises SettingsError when it cannot remember anything. `reached`: see `Notifying`."""
-    if not settings.admin_address or settings.state_dir is None:
+    if not settings.admin_address:
         _log.warning("no notices are sent: admin_address is not set")
         await _serve(settings, stop, notify=_say_nothing, checks={"notices": _off_health})
         return
+    if settings.state_dir is None:
+        # Not checked by the settings: `qscan up` adds its own folder to a qscan.toml that says nothing of it.
+        raise SettingsError("state_dir must be set where admin_address is: an absolute path of a folder on a real disk")
     sent = SentNotices(settings.state_dir)
     try:
         sent.make()

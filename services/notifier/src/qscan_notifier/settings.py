@@ -2,9 +2,9 @@
 
 import re
 from pathlib import Path
-from typing import Annotated, ClassVar, Self
+from typing import Annotated, ClassVar
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field
 from pydantic_settings import SettingsConfigDict
 
 from qscan_kit.settings import AbsolutePath, ServiceSettings, environment
@@ -47,10 +47,3 @@ class NotifierSettings(ServiceSettings):
     injection_timeout_s: float = Field(60.0, gt=0, le=3600, description="What qmail-queue may take for one notice.")
     give_up_after_s: float = Field(86_400.0, gt=0, description="A notice about something older is not sent any more.")
     remember_s: float = Field(86_400.0, ge=3600, description="How long it is remembered that a notice was sent.")
-
-    @model_validator(mode="after")
-    def _state_where_needed(self) -> Self:
-        if self.admin_address and self.state_dir is None:
-            message = "state_dir must be set where admin_address is: an absolute path of a folder on a real disk"
-            raise ValueError(message)
-        return self
