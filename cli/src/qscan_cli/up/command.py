@@ -105,7 +105,7 @@ class _Plan:
         self._configuration, self._settings, self._data, self._ports = configuration, settings, data, ports
         self._http_host, self._http_port = ports.reserve_http(settings.http)
         self.http = http_url(self._http_host, self._http_port)
-        self._nats_port = ports.reserve(bus.HOST)
+        self._nats_port, self._nats_http_port = ports.reserve(bus.HOST), ports.reserve(bus.HOST)
         self._passwords = nats_passwords(data.secrets)
         kept_secret(data.token)
         self._clamd_address, self._spamd_address = "", ""
@@ -123,6 +123,7 @@ class _Plan:
             self._data,
             self._passwords,
             port=self._nats_port,
+            http_port=self._nats_http_port,
             events_max_bytes=events,
             mail_max_bytes=mail,
         )

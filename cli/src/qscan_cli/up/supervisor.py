@@ -13,11 +13,16 @@ from qscan_cli.running import RunningService, RunningSystem
 from qscan_cli.up.child_log import ChildLog
 from qscan_cli.up.children import Child, ChildPlan, Stage, describe, wait
 from qscan_cli.up.guard import Guard
+from qscan_cli.up.probes import Probe
 
 Say = Callable[[str], None]
 
 _PROBE_PAUSE_S = 0.05
 _HOUSEKEEPING_S = 1.0
+_BROKEN_PAUSE_S = 2.0
+_BROKEN_TIMES = 3
+"""So many times in a row: what passes by itself is no reason to interrupt everybody's work."""
+_SICK_EVERY_S = 5.0
 
 
 class Supervisor:
@@ -79,11 +84,11 @@ class Supervisor:
                 self._give_up(CommandError(f"cannot start {name}: {error}", os.EX_UNAVAILABLE), stop)
                 return
             self._write()
-            becoming_ready = asyncio.create_task(self._await_ready(child))
+            attending = asyncio.create_task(self._attend(child))
             try:
                 status = await child.ended()
             finally:
-                becoming_ready.cancel()
+                attending.cancel()
             was_ready = name in self._ready
             self._ready.discard(name)
             self._write()
@@ -107,7 +112,8 @@ class Supervisor:
                     self._say_indented(child.plan.advice)
             await asyncio.sleep(pause_s)
 
-    async def _await_ready(self, child: Child) -> None:
+    async def _attend(self, child: Child) -> None:
+        """Say when it is ready, and end it, to be started again, when it is sick after that."""
         name = child.plan.name
         while why := await child.plan.probe():
             self._waiting_for[name] = why
@@ -115,6 +121,23 @@ class Supervisor:
         self._waiting_for.pop(name, None)
         self._ready.add(name)
         self._say(f"{name} is ready ({time.monotonic() - child.started_at:.1f} s)")
+        if child.plan.broken is not None:
+            await self._replace_when_broken(child, child.plan.broken)
+
+    async def _replace_when_broken(self, child: Child, broken: Probe) -> None:
+        """End a child that says itself, and keeps saying, that it works no more; `_keep` starts it anew."""
+        times = 0
+        while times < _BROKEN_TIMES:
+            await asyncio.sleep(_BROKEN_PAUSE_S)
+            why = await broken()
+            times = times + 1 if why else 0
+        self._say(f"{child.plan.name} is started anew: {why}")
+        await child.stop(self._settings.stop_grace_s)
+        while child.plan.sick is not None:
+            await asyncio.sleep(_SICK_EVERY_S)
+            if why := await child.plan.sick():
+                self._say(f"{name} needs a restart: {why}")
+                await child.stop(self._settings.stop_grace_s)
 
     async def _keep_house(self, on_ready: Callable[[], None]) -> None:
         names = {child.plan.name for child in self._children}
