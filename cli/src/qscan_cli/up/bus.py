@@ -101,10 +101,9 @@ def plan(
         command=(str(server), "--config", str(configuration)),
         environ=minimal_environment(data),
         probe=probes.nats(HOST, port),
-        sick=probes.broken_store(HOST, http_port),
         stage=Stage.BUS,
         address=f"{HOST}:{port}",
-        broken=_store_failed(health_port, data.nats),
+        broken=_store_failed(http_port, data.nats),
     )
 
 

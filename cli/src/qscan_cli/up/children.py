@@ -34,9 +34,8 @@ class Stage(IntEnum):
 class ChildPlan:
     """Everything needed to run one child.
 
-    `environ` is its whole environment. `sick` is asked now and then once the child was ready: it tells what is wrong
-    with a child that only a restart can help. `address` and `health` are for `services.json`. `advice` is told when
-    it ends before it has ever been ready.
+    `environ` is its whole environment. `address` and `health` are for `services.json`. `advice` is told when it ends
+    before it has ever been ready.
     """
 
     name: str
@@ -44,7 +43,6 @@ class ChildPlan:
     environ: Mapping[str, str]
     probe: Probe
     stage: Stage
-    sick: Probe | None = None
     directory: Path = Path("/")
     address: str = ""
     health: str = ""

@@ -45,22 +45,6 @@ def nats(host: str, port: int) -> Probe:
     return lambda: _ask((host, port), b"", b"INFO ", "nats-server")
 
 
-def broken_store(host: str, port: int) -> Probe:
-    """nats-server's own word that it cannot write any more: it keeps that state, also with room again, until it ends.
-
-    Only plain ``/healthz`` tells (2.15). No answer is not this sickness: a stopped server goes on by itself.
-    """
-
-    async def ask() -> str:
-        try:
-            status, body = await http_get(host, port, "/healthz")
-        except (OSError, ValueError, asyncio.IncompleteReadError):
-            return ""
-        return body.decode("utf-8", errors="replace").strip() if status == 503 else ""  # noqa: PLR2004  # HTTP's number
-
-    return ask
-
-
 def clamd(path: Path) -> Probe:
     """clamd at a unix socket; it listens after it has loaded its signatures."""
     return lambda: _ask(str(path), b"zPING\0", b"PONG\0", "clamd")

@@ -22,7 +22,6 @@ _HOUSEKEEPING_S = 1.0
 _BROKEN_PAUSE_S = 2.0
 _BROKEN_TIMES = 3
 """So many times in a row: what passes by itself is no reason to interrupt everybody's work."""
-_SICK_EVERY_S = 5.0
 
 
 class Supervisor:
@@ -126,18 +125,13 @@ class Supervisor:
 
     async def _replace_when_broken(self, child: Child, broken: Probe) -> None:
         """End a child that says itself, and keeps saying, that it works no more; `_keep` starts it anew."""
-        times = 0
+        times, why = 0, ""
         while times < _BROKEN_TIMES:
             await asyncio.sleep(_BROKEN_PAUSE_S)
             why = await broken()
             times = times + 1 if why else 0
         self._say(f"{child.plan.name} is started anew: {why}")
         await child.stop(self._settings.stop_grace_s)
-        while child.plan.sick is not None:
-            await asyncio.sleep(_SICK_EVERY_S)
-            if why := await child.plan.sick():
-                self._say(f"{name} needs a restart: {why}")
-                await child.stop(self._settings.stop_grace_s)
 
     async def _keep_house(self, on_ready: Callable[[], None]) -> None:
         names = {child.plan.name for child in self._children}
