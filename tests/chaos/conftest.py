@@ -41,7 +41,14 @@ def make_system(tmp_path_factory: pytest.TempPathFactory, programs: Path, queue_
         settings: dict[str, dict[str, Setting]] = {
             "ingress": {"deadline_s": DEADLINE_S},
             "unpacker": {"deadline_s": DEADLINE_S},
-            "up": {"restart_delay_max_s": 1.0},
+            "notifier": {"admin_address": "postmaster@example.net", "max_notices_per_hour": 100_000},
+            "up": {
+                "restart_delay_max_s": 1.0,
+                "spamd_children": 2,
+                "spamd_network_tests": False,
+                # For the recorder, which is what notices are injected with.
+                "pass_environment": ["QSCAN_RECORDER_DIR", "QSCAN_RECORDER_FSYNC"],
+            },
         }
         for table, values in (tables or {}).items():
             settings.setdefault(table, {}).update(values)

@@ -50,8 +50,9 @@ def test_nothing_is_lost_and_nothing_slips_through(
         with load:
             disruptor.run(kills)
             assert load.is_alive, "a caller of the test itself has failed; see its traceback"
+        disrupted_s = time.monotonic() - started
         judgement = judge.settled(SETTLE_TIMEOUT_S)
-    summarise(_table(disruptor, judgement, seed, time.monotonic() - started))
+    summarise(_table(disruptor, judgement, seed, disrupted_s, time.monotonic() - started))
     assert not judgement.broken, "\n".join(judgement.broken)
     assert not judgement.missing, "\n".join(judgement.missing)
     assert not judgement.unanswered
@@ -60,7 +61,7 @@ def test_nothing_is_lost_and_nothing_slips_through(
     assert all(tally.kills == tally.stops == kills for tally in disruptor.tallies.values())
 
 
-def _table(disruptor: Disruptor, judgement: Judgement, seed: int, elapsed_s: float) -> str:
+def _table(disruptor: Disruptor, judgement: Judgement, seed: int, disrupted_s: float, elapsed_s: float) -> str:
     lines = [f"{'process':<14}{'kills':>7}{'stops':>7}{'stopped':>11}"]
     for part, tally in disruptor.tallies.items():
         lines.append(f"{part:<14}{tally.kills:>7}{tally.stops:>7}{tally.stopped_s:>9.1f} s")
@@ -74,7 +75,8 @@ def _table(disruptor: Disruptor, judgement: Judgement, seed: int, elapsed_s: flo
         f"  of these also in the quarantine {judgement.failed_but_kept:>6}",
         f"not answered                      {judgement.unanswered:>6}",
         f"lost, payload delivered, altered, doubled, late, stray: {len(judgement.broken) + len(judgement.missing)}",
-        f"longest wait for an answer {judgement.longest_wait_s:.1f} s; {elapsed_s:.0f} s in all; --chaos-seed={seed}",
+        f"longest wait for an answer {judgement.longest_wait_s:.1f} s",
+        f"{disrupted_s:.0f} s of disruption, {elapsed_s:.0f} s in all; --chaos-seed={seed}",
         "",
         *(f"{count:>6} x {text or '(accepted)'}" for text, count in judgement.answers.most_common(12)),
     ]

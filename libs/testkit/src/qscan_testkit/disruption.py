@@ -16,7 +16,8 @@ QUEUE = "qscan-queue"
 """Stands for the program of any message that is under way."""
 LONGEST_STOP_S = 12.0
 _SHORTEST_STOP_S = 0.5
-_LONGEST_PAUSE_S = 1.5
+_LONGEST_PAUSE_S = 1.0
+_RECOVERY_S = 4.0
 _APPEAR_TIMEOUT_S = 60.0
 _STOPPING_AT_ONCE = 2
 
@@ -81,7 +82,7 @@ class Disruptor:
             # Half of the kills meet a system that is still recovering from the one before.
             if self.source.random() < 1 / 2:
                 with suppress(TimeoutError):
-                    self.system.await_ready(timeout_s=LONGEST_STOP_S)
+                    self.system.await_ready(timeout_s=_RECOVERY_S)
             time.sleep(self.source.uniform(0, _LONGEST_PAUSE_S))
 
     def _kill(self, part: str) -> None:
