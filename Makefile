@@ -45,7 +45,7 @@ fmt: setup ## format, and fix what ruff can fix safely
 	@$(BIN)/ruff check --quiet --fix-only . && $(BIN)/ruff format .
 
 .PHONY: generate
-generate: setup ## write the committed files that are generated: schemas, openapi.json, table of metrics
+generate: setup ## write the committed files that are generated: schemas, openapi.json, deploy/
 	@$(BIN)/python -m tools.generated
 
 .PHONY: lock

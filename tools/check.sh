@@ -37,7 +37,7 @@ done
     check types "$bin/mypy" --exclude '^services/av-gateway/tests/' $code
     check types "$bin/mypy" services/av-gateway/tests
     # There is no wheel of shellcheck for every architecture; where it is missing, CI's has looked.
-    [ ! -x "$bin/shellcheck" ] || check shell "$bin/shellcheck" tools/*.sh .ci/run
+    [ ! -x "$bin/shellcheck" ] || check shell "$bin/shellcheck" tools/*.sh deploy/*.sh .ci/run
 }
 
 if [ -n "$failed" ]; then

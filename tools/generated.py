@@ -1,8 +1,8 @@
 """Writes the committed files that are generated from code: `make generate`.
 
 They are committed so that a change of what others rely on is seen in a diff: JSON schemas of the wire types, the
-document of the intake API, the default qscan.toml, the table of metrics. tests/contract and tests/telemetry compare
-them with the code.
+document of the intake API, the default qscan.toml, the table of metrics, configuration for containers (`deploy_files`).
+tests/contract and tests/telemetry compare them with the code.
 
 The examples of wire types are written by hand. What is generated is the list of their digests, to which lines are
 only added: an example that was published is never edited.
@@ -20,6 +20,7 @@ from qscan_cli.configuration.showing import defaults
 from qscan_contracts import components, events, intake, scanning
 from qscan_kit import metrics
 from qscan_unpacker.entrypoints.http import Intake, build
+from tools import deploy_files
 
 ROOT = Path(__file__).resolve().parent.parent
 SCHEMAS = Path("tests/contract/schemas")
@@ -115,6 +116,7 @@ def generated() -> Iterator[tuple[Path, str]]:
     yield OPENAPI, _openapi()
     yield SETTINGS, defaults()
     yield METRICS, _METRICS_HEAD + "".join(_metrics_row(metric) for metric in metrics.DECLARED.values())
+    yield from deploy_files.files().items()
 
 
 def main() -> None:

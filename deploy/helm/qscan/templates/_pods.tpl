@@ -1,8 +1,9 @@
 {{/* What all pods and containers have in common. Most definitions take {root, name}. */}}
 
+{{/* No labels that change with the chart: an upgrade would start clamd anew for nothing. */}}
 {{- define "qscan.podMetadata" -}}
 labels:
-  {{- include "qscan.labels" . | nindent 2 }}
+  {{- include "qscan.selector" . | nindent 2 }}
   {{- with .root.Values.podLabels }}
   {{- toYaml . | nindent 2 }}
   {{- end }}
