@@ -234,8 +234,8 @@ def framed(asked: Asked, caller: Caller) -> FramedEnvelope:
 
 
 def _describe(span: Span, record: _Record) -> None:
-    span.set_attribute("scan.id", record.scan_id)
-    span.set_attribute("scan.outcome", record.outcome)
-    span.set_attribute("mail.message.size", record.size)
+    span.set_attribute("qscan.scan_id", record.scan_id)
+    span.set_attribute("qscan.outcome", record.outcome)
+    span.set_attribute("qscan.message_bytes", record.size)
     if record.recipients is not None:
-        span.set_attribute("mail.recipients", record.recipients)
+        span.set_attribute("qscan.recipients", record.recipients)
