@@ -45,6 +45,7 @@ async def main(settings: Settings, stop: asyncio.Event) -> None:
             roles=settings.engine_roles,
             scan_raw_message=settings.scan_raw_message,
             spam_timeout_s=settings.spam_timeout_s,
+            max_av_requests=settings.max_av_requests_per_message,
         ),
         hand_off=HandOff(MailStore(bus), EventPublisher(bus)),
         limits=limits(settings),

@@ -50,10 +50,16 @@ class FanOut:
     """Asks av-gateway, policy and spam about one message."""
 
     def __init__(
-        self, asker: Asker, *, roles: tuple[EngineRole, ...], scan_raw_message: bool, spam_timeout_s: float
+        self,
+        asker: Asker,
+        *,
+        roles: tuple[EngineRole, ...],
+        scan_raw_message: bool,
+        spam_timeout_s: float,
+        max_av_requests: int,
     ) -> None:
         """Ask engines of `roles`; see the settings of the same names."""
-        self._asker, self._roles = asker, roles
+        self._asker, self._roles, self._max_av_requests = asker, roles, max_av_requests
         self._scan_raw_message, self._spam_timeout_s = scan_raw_message, spam_timeout_s
 
     async def ask_all(
@@ -71,23 +77,31 @@ class FanOut:
         `header_block` is the top header as it stands; `deadline` is in seconds of the event loop's clock.
         """
         heard = Heard(Reports(list(dissection.reports)))
+        places = asyncio.Semaphore(self._max_av_requests)
         # The gateway scans the longest, so its request leaves first.
         async with asyncio.TaskGroup() as tasks:
             for batch in batches(to_scan(dissection, raw=self._scan_raw_message)):
-                tasks.create_task(self._ask_av(scan_id, batch, lending, heard, deadline))
+                tasks.create_task(self._ask_av(scan_id, batch, lending, heard, places, deadline))
             tasks.create_task(self._ask_policy(scan_id, envelope, header_block, dissection, lending, heard, deadline))
             if wants_spam_filter(envelope):
                 tasks.create_task(self._ask_spam(scan_id, envelope, dissection.found[0], lending, heard, deadline))
         return heard
 
     async def _ask_av(
-        self, scan_id: ScanId, batch: Sequence[Found], lending: Lending, heard: Heard, deadline: float
+        self,
+        scan_id: ScanId,
+        batch: Sequence[Found],
+        lending: Lending,
+        heard: Heard,
+        places: asyncio.Semaphore,
+        deadline: float,
     ) -> None:
         started = time.perf_counter()
-        contents = tuple(ComponentContent(_anonymous(one.component), lending.lend(one.content)) for one in batch)
-        answer = await self._asker.ask(
-            ScanRole.AV, AvAnswer, scan_id, lambda job: AvRequest(job, self._roles, contents), deadline=deadline
-        )
+        async with places:
+            contents = tuple(ComponentContent(_anonymous(one.component), lending.lend(one.content)) for one in batch)
+            answer = await self._asker.ask(
+                ScanRole.AV, AvAnswer, scan_id, lambda job: AvRequest(job, self._roles, contents), deadline=deadline
+            )
         reports, roles = reports_of_batch([one.component.path for one in batch], self._roles, answer)
         heard.reports.reports += reports
         heard.reports.roles |= roles

@@ -33,6 +33,9 @@ class Settings(ServiceSettings):
         default=False, description="Defer instead of delivering when the spam filter gives no score."
     )
     spam_timeout_s: float = Field(40, gt=0, description="The spam filter is not waited for longer than this.")
+    max_av_requests_per_message: int = Field(
+        4, gt=0, description="Requests to av-gateway that one message may have at a time, so that others get through."
+    )
     max_busy_retries: int = Field(8, ge=0, description="How often a request is sent again to workers that are full.")
     dissect_in_thread_above_bytes: int = Field(
         262_144, gt=0, description="Larger messages are dissected beside the event loop instead of on it."
