@@ -48,7 +48,7 @@ def message(kind: Kind, token: str, size: int, random_source: random.Random) -> 
     name, content = ("sneaky.txt", EICAR) if kind is Kind.VIRUS else (_POLICY_NAME, bytes(_POLICY_SIZE))
     return (
         f'{head}Content-Type: multipart/mixed; boundary="=_{token}"\n\n'
-        f"--=_{token}\nContent-Type: text/plain\n\n".encode()
+        f"--=_{token}\nContent-Type: application/octet-stream\nContent-Transfer-Encoding: base64\n\n".encode()
         + filler
         + f"\n--=_{token}\nContent-Type: application/octet-stream\nContent-Transfer-Encoding: base64\n"
         f'Content-Disposition: attachment; filename="{name}"\n\n'.encode()
