@@ -68,8 +68,8 @@ def free_port() -> int:
 
 
 @contextmanager
-def running(directory: Path, nats: NatsServer, **extra: str) -> Iterator[Unpacker]:
-    """Policy and an unpacker as processes of their own, ready."""
+def running(directory: Path, nats: NatsServer, *, ready: bool = True, **extra: str) -> Iterator[Unpacker]:
+    """Policy and an unpacker as processes of their own, ready unless told otherwise."""
     token_file = directory / "token"
     token_file.touch(mode=0o600)
     token_file.write_text(TOKEN)
@@ -92,7 +92,8 @@ def running(directory: Path, nats: NatsServer, **extra: str) -> Iterator[Unpacke
         ]
         unpacker = Unpacker(f"http://127.0.0.1:{port}", nats, processes[1], directory / "traces.jsonl")
         try:
-            wait_ready(unpacker, directory / "log")
+            if ready:
+                wait_ready(unpacker, directory / "log")
             yield unpacker
         finally:
             for process in processes:
@@ -367,6 +368,37 @@ def test_without_nats_it_is_503(tmp_path: Path) -> None:
         assert int(refused.headers["Retry-After"]) > 0
         nats.start()
         poll(lambda: unpacker.post().json().get("disposition") == "deliver", timeout_s=15)
+
+
+def test_it_may_be_there_before_nats(tmp_path: Path) -> None:
+    """No order of starting: alive and not ready without NATS, refusing messages, ready when NATS has come."""
+    server = NatsServer(tmp_path)
+    server.reserve_port()
+    with running(tmp_path, server, ready=False) as unpacker:
+        poll(lambda: answers(unpacker), timeout_s=READY_TIMEOUT_S)
+        assert unpacker.client.get("/readyz").status_code == 503
+        is_problem(unpacker.post(), 503)
+        with server, ScriptedGateway(server):
+            wait_ready(unpacker, tmp_path / "log")
+            assert unpacker.post().json()["disposition"] == "deliver"
+
+
+def test_it_can_be_ended_while_it_waits_for_nats(tmp_path: Path) -> None:
+    """SIGTERM is heard at once."""
+    server = NatsServer(tmp_path)
+    server.reserve_port()
+    with running(tmp_path, server, ready=False) as unpacker:
+        poll(lambda: answers(unpacker), timeout_s=READY_TIMEOUT_S)
+        unpacker.process.terminate()
+        assert unpacker.process.wait(5) == 0
+
+
+def answers(unpacker: Unpacker) -> bool:
+    """Whether it is alive."""
+    try:
+        return unpacker.client.get("/healthz").status_code == 200
+    except httpx.ConnectError:
+        return False
 
 
 def test_without_gateway_it_defers_at_once(tmp_path: Path) -> None:

@@ -6,16 +6,17 @@ import secrets
 from qscan_contracts.subjects import Service
 from qscan_kit.bus import Bus
 from qscan_kit.errors import BusUnavailableError
-from qscan_kit.health import Health, QuietServer
+from qscan_kit.health import Check, Health, QuietServer
 from qscan_kit.log import get_logger
 from qscan_kit.mail_store import MailStore
+from qscan_kit.serving import connect_or_stop
 from qscan_kit.settings import read_secret
 from qscan_kit.stream import EventPublisher, StreamLimits, ensure_streams
 from qscan_unpacker import readiness
 from qscan_unpacker.asking import Asker
 from qscan_unpacker.contents import Contents
 from qscan_unpacker.dissection.budget import Limits
-from qscan_unpacker.entrypoints.http import Intake, build
+from qscan_unpacker.entrypoints.http import Intake, Scanning, build
 from qscan_unpacker.fan_out import FanOut
 from qscan_unpacker.hand_off import HandOff
 from qscan_unpacker.scanning import Scanner
@@ -27,51 +28,87 @@ _log = get_logger()
 
 
 async def main(settings: Settings, stop: asyncio.Event) -> None:
-    """Run the unpacker until `stop`."""
+    """Run the unpacker until `stop`. Health and the API are served from the first moment, before the bus is there."""
     token = read_secret(settings.token_file) if settings.token_file is not None else ""
     settings.spool_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-    bus = await Bus.connect(Service.UNPACKER, settings)
-    # Unguessable, so that nobody else's replies can be meant for it, and new at each start.
-    instance = secrets.token_hex(8)
-    asker = Asker(bus, instance, max_busy_retries=settings.max_busy_retries)
-    contents = Contents(bus, instance)
-    await asker.start()
-    await contents.start()
-    streams = StreamsKeeper(bus, settings)
-    scanner = Scanner(
-        contents=contents,
-        fan_out=FanOut(
-            asker,
-            roles=settings.engine_roles,
-            scan_raw_message=settings.scan_raw_message,
-            spam_timeout_s=settings.spam_timeout_s,
-            max_av_requests=settings.max_av_requests_per_message,
-        ),
-        hand_off=HandOff(MailStore(bus), EventPublisher(bus)),
-        limits=limits(settings),
-        spool_dir=settings.spool_dir,
-        in_thread_above_bytes=settings.dissect_in_thread_above_bytes,
-        spam_required=settings.spam_required,
-    )
-    app = build(
-        Intake(settings, bus, scanner, token),
-        {
-            "nats": bus.health,
-            "streams": streams.health,
-            "engines": lambda: readiness.engines(asker, settings.engine_roles),
-            "policy": lambda: readiness.policy(asker),
-        },
-    )
+    intake = Intake(settings, token)
+    parts = Parts(settings)
+    app = build(intake, parts.checks())
     server = QuietServer(app, host=settings.http_host, port=settings.http_port, http="httptools")
-    keeping = asyncio.create_task(streams.run())
     await server.start()
     _log.info("listening", host=settings.http_host, port=server.port)
+    bus = await connect_or_stop(Service.UNPACKER, settings, stop)
     try:
-        await stop.wait()
+        if bus is not None:
+            intake.scanning = Scanning(bus, await parts.wire(bus))
+            keeping = asyncio.create_task(parts.keep_streams())
+            await stop.wait()
+            keeping.cancel()
     finally:
         await server.stop()
-        keeping.cancel()
-        await bus.close()
+        if bus is not None:
+            await bus.close()
+
+
+class Parts:
+    """What stands on the bus, once it is there."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Nothing is wired yet."""
+        self._settings = settings
+        self._bus: Bus | None = None
+        self._asker: Asker | None = None
+        self._streams: StreamsKeeper | None = None
+
+    async def wire(self, bus: Bus) -> Scanner:
+        """Everything on `bus`, listening."""
+        settings = self._settings
+        # Unguessable, so that nobody else's replies can be meant for it, and new at each start.
+        instance = secrets.token_hex(8)
+        asker = Asker(bus, instance, max_busy_retries=settings.max_busy_retries)
+        contents = Contents(bus, instance)
+        await asker.start()
+        await contents.start()
+        self._bus, self._asker, self._streams = bus, asker, StreamsKeeper(bus, settings)
+        return Scanner(
+            contents=contents,
+            fan_out=FanOut(
+                asker,
+                roles=settings.engine_roles,
+                scan_raw_message=settings.scan_raw_message,
+                spam_timeout_s=settings.spam_timeout_s,
+                max_av_requests=settings.max_av_requests_per_message,
+            ),
+            hand_off=HandOff(MailStore(bus), EventPublisher(bus)),
+            limits=limits(settings),
+            spool_dir=settings.spool_dir,
+            in_thread_above_bytes=settings.dissect_in_thread_above_bytes,
+            spam_required=settings.spam_required,
+        )
+
+    async def keep_streams(self) -> None:
+        """Look after the streams until cancelled."""
+        if self._streams is not None:
+            await self._streams.run()
+
+    def checks(self) -> dict[str, Check]:
+        """What `/readyz` asks."""
+        waiting = Health(ok=False, detail="waits for NATS: start it, or correct nats_urls")
+
+        async def nats() -> Health:
+            return waiting if self._bus is None else await self._bus.health()
+
+        async def streams() -> Health:
+            return waiting if self._streams is None else await self._streams.health()
+
+        async def engines() -> Health:
+            roles = self._settings.engine_roles
+            return waiting if self._asker is None else await readiness.engines(self._asker, roles)
+
+        async def policy() -> Health:
+            return waiting if self._asker is None else await readiness.policy(self._asker)
+
+        return {"nats": nats, "streams": streams, "engines": engines, "policy": policy}
 
 
 def limits(settings: Settings) -> Limits:

@@ -35,14 +35,24 @@ _log = get_logger()
 _json = msgspec.json.Encoder()
 
 
-@dataclass
-class Intake:
-    """Takes requests in. `token` authorises effects; an empty one refuses them all."""
+@dataclass(frozen=True)
+class Scanning:
+    """The way to scan, once the bus is there."""
 
-    settings: Settings
     bus: Bus
     scanner: Scanner
+
+
+@dataclass
+class Intake:
+    """Takes requests in. `token` authorises effects; an empty one refuses them all.
+
+    `scanning` is None until the bus is there for the first time.
+    """
+
+    settings: Settings
     token: str
+    scanning: Scanning | None = None
     in_flight: int = 0
 
     async def scan(self, request: Request, query: ScanQuery) -> Response:
@@ -52,6 +62,9 @@ class Intake:
             ProblemError: it is not scanned.
             ClientDisconnect: the client went away; the scan was cancelled.
         """
+        scanning = self.scanning
+        if scanning is None or not scanning.bus.is_connected:
+            raise unavailable("the unpacker is not connected to NATS; start NATS or correct nats_urls, then try again")
         if self.in_flight >= self.settings.max_messages_in_flight:
             raise unavailable(f"{self.in_flight} messages are being scanned; try again, or run more unpackers")
         self.in_flight += 1
@@ -73,7 +86,7 @@ class Intake:
                     with_components=query.detail == "full",
                     deadline=self._deadline(envelope),
                 )
-                answer = await _unless_client_leaves(request, self.scanner.scan(scan, raw))
+                answer = await _unless_client_leaves(request, scanning.scanner.scan(scan, raw))
                 span.set_attribute("qscan.verdict", answer.verdict)
                 span.set_attribute("qscan.disposition", answer.disposition)
                 return Response(_json.encode(answer), media_type="application/json")
@@ -85,8 +98,6 @@ class Intake:
 
     async def _read(self, request: Request, query: ScanQuery, raw: RawMessage) -> FramedEnvelope:
         """The envelope; the message goes into `raw`. What can be refused before the body is, is."""
-        if not self.bus.is_connected:
-            raise unavailable("the unpacker is not connected to NATS; start NATS or correct nats_urls, then try again")
         body = BodyReader(request, raw, self.settings.body_timeout_s)
         match request.headers.get("content-type", "").partition(";")[0].strip().lower():
             case content_type if content_type == RAW_CONTENT_TYPE:
