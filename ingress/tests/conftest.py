@@ -15,19 +15,10 @@ SOURCE = Path(__file__).parents[1] / "qscan-queue" / "qscan-queue.c"
 StartIngressd = Callable[..., Ingressd]
 
 
-def _open_to_all(folder: Path) -> None:
-    """Other accounts must get through pytest's private folders to the programs and the socket."""
-    for parent in (folder, *list(folder.parents)[:2]):
-        if parent.stat().st_uid == os.geteuid():
-            parent.chmod(parent.stat().st_mode | 0o111)
-
-
 @pytest.fixture(scope="session")
 def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder for compiled programs that every account may execute."""
-    folder = tmp_path_factory.mktemp("programs")
-    _open_to_all(folder)
-    return folder
+    """A folder for compiled programs."""
+    return tmp_path_factory.mktemp("programs")
 
 
 @pytest.fixture(scope="session")
@@ -39,7 +30,6 @@ def queue_program(programs: Path) -> Path:
 @pytest.fixture
 def recorder(tmp_path: Path, programs: Path) -> RecordingQmailQueue:
     """A recording qmail-queue."""
-    _open_to_all(tmp_path)
     return RecordingQmailQueue.build(tmp_path / "recorded", programs=programs, fsync=False)
 
 
@@ -70,7 +60,6 @@ def shared_ingressd(
 ) -> Iterator[Ingressd]:
     """One for all tests that do it no harm."""
     folder = tmp_path_factory.mktemp("shared")
-    _open_to_all(folder)
     recorder = RecordingQmailQueue.build(folder / "recorded", programs=programs, fsync=False)
     with FakeUnpacker() as unpacker:
         ingressd = start(folder, queue_program, recorder, [unpacker], {})

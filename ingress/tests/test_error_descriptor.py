@@ -24,8 +24,9 @@ def rejecting(ingressd: Ingressd) -> Ingressd:
 class Pipes:
     """Pipes at numbers of the test's choice; what came out of each."""
 
-    def __init__(self, ingressd: Ingressd, tmp_path: Path) -> None:
+    def __init__(self, ingressd: Ingressd, tmp_path: Path, program: Path | None = None) -> None:
         self.ingressd = ingressd
+        self.program = program or ingressd.queue
         (tmp_path / "message").write_bytes(b"Subject: x\n\n")
         (tmp_path / "envelope").write_bytes(envelope(b"a@x", [b"b@x"]))
         self.files = [os.open(tmp_path / name, os.O_RDONLY | os.O_CLOEXEC) for name in ("message", "envelope")]
@@ -61,7 +62,7 @@ class Pipes:
         for file in self.files:
             os.lseek(file, 0, os.SEEK_SET)
         pid = spawn(
-            [self.ingressd.queue],
+            [self.program],
             environ={**self.ingressd.environ, **environ},
             descriptors={0: self.files[0], 1: self.files[1], **ends},
             directory=Path("/"),
@@ -135,6 +136,15 @@ def test_the_first_that_is_a_pipe_for_writing(
 def test_without_one_the_exit_code_says_it(pipes: Pipes, wanted: dict[int, str], environ: dict[str, str]) -> None:
     """31, and nothing is written anywhere; nor where the reader is gone (no SIGPIPE either)."""
     assert pipes.run(wanted, **environ) == (31, {})
+
+
+def test_a_gone_reader_kills_nobody(rejecting: Ingressd, tmp_path: Path) -> None:
+    """Not even where the caller has left SIGPIPE at its default: no crash, but the exit code."""
+    program = tmp_path / "queue"
+    restore = "import os,signal;signal.signal(signal.SIGPIPE,signal.SIG_DFL)"
+    program.write_text(f"#!/usr/bin/python3\n{restore}\nos.execv('{rejecting.queue}',['q'])\n")
+    program.chmod(0o755)
+    assert Pipes(rejecting, tmp_path, program).run({6: "nobody reads"}) == (31, {})
 
 
 def test_a_full_pipe_hangs_nobody(pipes: Pipes) -> None:

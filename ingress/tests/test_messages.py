@@ -14,6 +14,7 @@ import pytest
 
 from qscan_contracts.vocabulary import Effects, SpamFilter
 from qscan_testkit.fake_unpacker import FakeUnpacker, answer, edits
+from qscan_testkit.folders import let_others_through
 from qscan_testkit.ingress_process import TOKEN, Ingressd
 from qscan_testkit.qmail_callers import envelope, inject, qmtpd, smtpd
 from qscan_testkit.spawning import spawn
@@ -117,6 +118,8 @@ def test_an_ordinary_user_injects(ingressd: Ingressd) -> None:
     """As qmail-inject and forward do: no client's address, the user's own uid to the end."""
     if os.geteuid() != 0:
         pytest.skip("needs root to become another user")
+    for folder in (ingressd.folder, ingressd.queue.parent):
+        let_others_through(folder)
     result = inject(ingressd.queue, ingressd.environ, uid=NOBODY).send(MESSAGE)
     assert result.inject_exit == 0
     assert ingressd.recorder.messages()[0].facts["uid"] == str(NOBODY)

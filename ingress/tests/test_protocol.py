@@ -115,7 +115,7 @@ def test_good_descriptors_are_executed_on(
     against: Callable[[Speak], QueueResult], recorder: RecordingQmailQueue
 ) -> None:
     """The counterpart of the refusals below: the played ingressd can deliver at all."""
-    assert against(hand(sealed("m", b"hello"), sealed("e", b"Fa\0Tb\0\0"))).accepted
+    assert against(hand(sealed("m", b"hello"), sealed("e", b"Fa\0Tb\0\0"))).exit_code == 0
     assert recorder.messages()[0].message == b"hello"
 
 
@@ -163,6 +163,27 @@ def test_a_wrong_number_of_descriptors_is_refused(
     """Two, no more and no less."""
     assert against(hand(*(sealed("x", b"Fa\0Tb\0\0") for _ in range(count)))).exit_code == 71
     assert recorder.count() == 0
+
+
+def test_an_answer_before_the_introduction_is_heard(
+    tmp_path: Path, queue_program: Path, recorder: RecordingQmailQueue
+) -> None:
+    """A busy ingressd answers and hangs up at once, before or after the introduction was sent."""
+    path = tmp_path / "played.sock"
+    environ = {"QSCAN_INGRESS_SOCKET": str(path), **recorder.environment}
+    caller = smtpd(queue_program, environ, error_descriptor=ErrorDescriptor.NONE)
+    codes = []
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listening, ThreadPoolExecutor(1) as pool:
+        listening.bind(str(path))
+        listening.listen()
+        listening.settimeout(10)
+        for _ in range(50):
+            result = pool.submit(caller.send, MESSAGE, timeout_s=10)
+            connection, _ = listening.accept()
+            connection.send(b"X71\0Zbusy (#4.3.0)")
+            connection.close()
+            codes.append(result.result(timeout=15).exit_code)
+    assert codes == [71] * 50
 
 
 def test_nothing_is_delivered_before_the_envelopes_end(

@@ -10,6 +10,7 @@ import pytest
 
 from qscan_contracts.vocabulary import Disposition
 from qscan_testkit.fake_unpacker import FakeUnpacker, Reply, ScanCall, answer, problem
+from qscan_testkit.folders import let_others_through
 from qscan_testkit.ingress_process import Ingressd
 from qscan_testkit.qmail_callers import ErrorDescriptor, QmailCaller, envelope
 
@@ -213,16 +214,17 @@ def test_descriptors_that_are_closed_or_unreadable(ingressd: Ingressd, tmp_path:
 def test_another_uid_must_not_answer(
     start_ingressd: Any, unpacker: FakeUnpacker, tmp_path: Path, programs: Path
 ) -> None:
-    """Who took the socket's place cannot deliver anything: to qscan-queue it is not there."""
+    """Who took the socket's place decides nothing, though it speaks as ingressd does."""
     if os.geteuid() != 0:
         pytest.skip("needs root to listen as somebody else")
     listener = (
         "import os,socket,sys\nos.setuid(65534)\ns=socket.socket(socket.AF_UNIX,socket.SOCK_SEQPACKET)\n"
-        "s.bind(sys.argv[1]);s.listen();print('up',flush=True);s.accept()[0].recv(1)"
+        "s.bind(sys.argv[1]);s.listen();print('up',flush=True);c=s.accept()[0];c.recv(99);c.send(b'E9');c.send(b'X0'+bytes(1))"
     )
     folder = tmp_path / "open"
     folder.mkdir(mode=0o777)
     folder.chmod(0o777)
+    let_others_through(folder)
     path = folder / "sock"
     ingressd = start_ingressd(unpacker)
     with subprocess.Popen([sys.executable, "-c", listener, str(path)], stdout=subprocess.PIPE) as stranger:

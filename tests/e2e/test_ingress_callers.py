@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from qscan_cli.selftest.messages import EICAR
+from qscan_testkit.folders import let_others_through
 from qscan_testkit.qmail_callers import ErrorDescriptor, envelope, inject, qmtpd
 from qscan_testkit.running_system import RunningSystem
 from qscan_testkit.spawning import spawn
@@ -18,11 +19,8 @@ NOBODY = 65534
 
 @pytest.fixture(scope="module")
 def system(make_system) -> RunningSystem:
-    """One that runs, and whose folders an ordinary user can get through."""
+    """One that runs."""
     system: RunningSystem = make_system()
-    for folder in (system.directory, *list(system.directory.parents)[:2], system.queue.parent):
-        if folder.stat().st_uid == os.geteuid():
-            folder.chmod(folder.stat().st_mode | 0o111)
     system.start()
     return system
 
@@ -104,6 +102,8 @@ def test_an_ordinary_user_injects(system):
     """qmail-inject and forward: no tcpserver, and qmail-queue runs as that user."""
     if os.geteuid() != 0:
         pytest.skip("needs root to become another user")
+    for folder in (system.data / "run", system.recorder.directory, system.queue.parent):
+        let_others_through(folder)
     environ = {"QSCAN_INGRESS_SOCKET": str(system.socket), **system.recorder.environment}
     assert inject(system.queue, environ, uid=NOBODY).send(MESSAGE).inject_exit == 0
     (recorded,) = system.recorder.messages()
