@@ -33,6 +33,7 @@ PENDING_MESSAGES = 512
 
 _log = get_logger()
 _encoder = msgspec.msgpack.Encoder()
+_PING = b"PING\r\n"
 
 
 def encode(value: object) -> bytes:
@@ -58,10 +59,22 @@ def _end_process() -> None:
 
 
 class _Client(Client):
-    """nats-py 2.16 ends its read loop, and is deaf from then on, when a PONG comes after `flush` gave up waiting."""
+    """nats-py 2.16 with two faults mended."""
+
+    @override
+    async def _send_ping(self, future: asyncio.Future[bool] | None = None) -> None:
+        """Behind what was said before.
+
+        It would overtake a SUB or UNSUB that still waits to be written, so that `flush` and `drain` returned before
+        the server knows of it: requests to a new worker found nobody, those to a draining one were lost.
+        """
+        self._pongs.append(asyncio.get_running_loop().create_future() if future is None else future)
+        await self._send_command(_PING)
+        await self._flush_pending()
 
     @override
     async def _process_pong(self) -> None:
+        """It would end its read loop, and be deaf from then on, when a PONG comes after `flush` gave up waiting."""
         if self._pongs and self._pongs[0].done():
             self._pongs[0] = asyncio.get_running_loop().create_future()
         await super()._process_pong()
@@ -170,8 +183,15 @@ class Bus:
     async def listen(
         self, subject: str, handler: Handler, *, queue: str = "", pending: int = PENDING_MESSAGES
     ) -> Subscription:
-        """Call `handler` for each message, one after another; it must return at once and never raise."""
-        return await self._client.subscribe(subject, queue=queue, cb=handler, pending_msgs_limit=pending)
+        """Call `handler` for each message, one after another; it must return at once and never raise.
+
+        Raises:
+            BusUnavailableError: closed for good.
+        """
+        try:
+            return await self._client.subscribe(subject, queue=queue, cb=handler, pending_msgs_limit=pending)
+        except nats.errors.Error as error:
+            raise BusUnavailableError(f"cannot listen: {str(error) or type(error).__name__}") from error
 
     def new_inbox(self) -> str:
         """A subject that only this service may listen to."""

@@ -2,10 +2,12 @@
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import suppress
 from typing import Protocol
 
 import msgspec
+import nats.errors
 from nats.aio.msg import Msg
 
 from qscan_contracts.components import ByReference, Chunk, ChunkRequest, Content, Inline
@@ -59,7 +61,7 @@ class InlineSource:
         """The promised digest."""
         return self._sha256
 
-    async def chunks(self) -> AsyncIterator[bytes]:
+    async def chunks(self) -> AsyncGenerator[bytes, None]:
         """All at once."""
         if hashlib.sha256(self._data).hexdigest() != self._sha256:
             message = "inline content does not have the promised SHA-256"
@@ -86,7 +88,7 @@ class PulledSource:
         """The promised digest."""
         return self._sha256
 
-    async def chunks(self) -> AsyncIterator[bytes]:
+    async def chunks(self) -> AsyncGenerator[bytes, None]:
         """Pull `CHUNK_BYTES` at a time, a few ahead, in order, and verify the digest before ending."""
         # An inbox of our own instead of nats-py's shared one, which can be lost for ever (nats.py issue 667).
         replies: dict[int, asyncio.Future[bytes]] = {}
@@ -97,7 +99,10 @@ class PulledSource:
                 waiting.set_result(message.data)
 
         inbox = self._bus.new_inbox()
-        subscription = await self._bus.listen(f"{inbox}.*", arrived)
+        try:
+            subscription = await self._bus.listen(f"{inbox}.*", arrived)
+        except BusUnavailableError as error:
+            raise ContentUnavailableError(str(error)) from error
         digest = hashlib.sha256()
         try:
             offsets = range(0, self._size, CHUNK_BYTES)
@@ -111,7 +116,8 @@ class PulledSource:
                     await self._ask(inbox, ahead, replies)
                 yield chunk
         finally:
-            await subscription.unsubscribe()
+            with suppress(nats.errors.Error):  # closed for good: nothing comes any more
+                await subscription.unsubscribe()
         if digest.hexdigest() != self._sha256:
             message = "pulled content does not have the promised SHA-256"
             raise ContentUnavailableError(message)
