@@ -28,14 +28,14 @@ def run(
     """
     try:
         settings = load(settings_class)
+        if not isinstance(settings, ServiceSettings):
+            message = f"{settings_class.__name__} is no ServiceSettings"
+            raise TypeError(message)
+        log.configure(service, settings.log_level)
+        provider = telemetry.configure(service, settings)
     except SettingsError as error:
         sys.stderr.write(f"qscan-{service}: {error}\n")
         return EXIT_SETTINGS
-    if not isinstance(settings, ServiceSettings):
-        message = f"{settings_class.__name__} is no ServiceSettings"
-        raise TypeError(message)
-    log.configure(service, settings.log_level)
-    provider = telemetry.configure(service, settings)
 
     async def until_signalled() -> None:
         stop = asyncio.Event()

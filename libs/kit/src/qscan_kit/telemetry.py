@@ -21,6 +21,7 @@ from opentelemetry.trace import Span, SpanKind, StatusCode, Tracer
 from opentelemetry.util.types import AttributeValue
 from typing_extensions import override
 
+from qscan_kit.errors import SettingsError
 from qscan_kit.settings import ServiceSettings
 
 
@@ -68,13 +69,22 @@ def configure(service: str, settings: ServiceSettings) -> TracerProvider | None:
     """Set up tracing for this process; with a ratio of 0 or nowhere to send spans, there is none.
 
     The caller shuts the provider down at the end, which sends what is left.
+
+    Raises:
+        SettingsError: the file cannot be written.
     """
+    if settings.trace_ratio == 0:
+        return None
     exporters: list[SpanExporter] = []
     if settings.trace_file is not None:
-        exporters.append(JsonLinesExporter(settings.trace_file, settings.trace_file_max_bytes))
+        try:
+            exporters.append(JsonLinesExporter(settings.trace_file, settings.trace_file_max_bytes))
+        except OSError as error:
+            message = f"trace_file cannot be written ({error}): correct it, or unset it for no such file"
+            raise SettingsError(message) from error
     if settings.trace_endpoint:
         exporters.append(OTLPSpanExporter(endpoint=settings.trace_endpoint))
-    if not exporters or settings.trace_ratio == 0:
+    if not exporters:
         return None
     provider = TracerProvider(
         resource=Resource.create({"service.name": f"qscan-{service}"}),
