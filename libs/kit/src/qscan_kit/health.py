@@ -98,9 +98,10 @@ def _listening_socket(host: str, port: int) -> socket.socket:
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listening.bind(address)
-    except OSError:
+    except OSError as error:
         listening.close()
-        raise
+        text = f"{error.strerror}: cannot listen on {host} port {port}; stop what uses it, or choose another"
+        raise OSError(error.errno, text) from error
     return listening
 
 
