@@ -43,6 +43,7 @@ def make_system(tmp_path_factory: pytest.TempPathFactory, programs: Path, queue_
             "unpacker": {"deadline_s": DEADLINE_S},
             "notifier": {"admin_address": "postmaster@example.net", "max_notices_per_hour": 100_000},
             "up": {
+                "restart_delay_s": 0.2,
                 "restart_delay_max_s": 1.0,
                 "spamd_children": 2,
                 "spamd_network_tests": False,

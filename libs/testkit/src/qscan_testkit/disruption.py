@@ -16,8 +16,8 @@ QUEUE = "qscan-queue"
 """Stands for the program of any message that is under way."""
 LONGEST_STOP_S = 12.0
 _SHORTEST_STOP_S = 0.5
-_LONGEST_PAUSE_S = 1.0
-_RECOVERY_S = 4.0
+_LONGEST_PAUSE_S = 0.8
+_RECOVERY_S = 3.0
 _APPEAR_TIMEOUT_S = 60.0
 _STOPPING_AT_ONCE = 2
 
@@ -116,7 +116,7 @@ class Disruptor:
             for part in targets:
                 # Mostly short, so that there is mail that gets through, and sometimes longer than any patience.
                 longest_s = LONGEST_STOP_S - _SHORTEST_STOP_S
-                self._stop(part, _SHORTEST_STOP_S + longest_s * source.random() ** 3, source)
+                self._stop(part, _SHORTEST_STOP_S + longest_s * source.random() ** 4, source)
                 time.sleep(source.uniform(0, _LONGEST_PAUSE_S))
         except BaseException as error:  # lint: allow-broad-except because `run` raises it in its own thread
             self._errors.append(error)

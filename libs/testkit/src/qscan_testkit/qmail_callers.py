@@ -9,9 +9,12 @@ waited for: whoever else holds that pipe hangs the caller.
 between. Both may be used from many threads. Nothing waits without a deadline.
 """
 
+import fcntl
 import os
 import select
 import signal
+import sys
+import termios
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -114,6 +117,12 @@ class QueueCall:
     def write_message(self, content: bytes) -> None:
         """Write some of the message. An error is remembered, as by qmail's library."""
         self._write(self._message, content)
+
+    def untaken_bytes(self) -> int:
+        """How much of what was written of the message nobody has read yet; 0 when that is over."""
+        if self._message < 0:
+            return 0
+        return int.from_bytes(fcntl.ioctl(self._message, termios.FIONREAD, bytes(4)), sys.byteorder)
 
     def end_message(self) -> None:
         """The message is complete."""
