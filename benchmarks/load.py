@@ -11,11 +11,8 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
-from pathlib import Path
 
 import msgspec
-
-from qscan_testkit.spawning import spawn
 
 OK = b"stream: OK\0"
 
@@ -103,18 +100,18 @@ def queue(share: Share) -> list[float]:
         started = time.perf_counter()
         message_read, message_write = os.pipe()
         envelope_read, envelope_write = os.pipe()
-        pid = spawn(
+        pid = os.posix_spawn(
+            share.target,
             [share.target],
-            environ=share.environ,
-            descriptors={0: message_read, 1: envelope_read},
-            directory=Path("/"),
+            share.environ,
+            file_actions=[(os.POSIX_SPAWN_DUP2, message_read, 0), (os.POSIX_SPAWN_DUP2, envelope_read, 1)],
         )
         os.close(message_read)
         os.close(envelope_read)
-        with os.fdopen(message_write, "wb", buffering=0) as file:
-            _write(file.fileno(), share.items[index % len(share.items)])
-        with os.fdopen(envelope_write, "wb", buffering=0) as file:
-            _write(file.fileno(), b"Fa@example.org\0Tb@example.org\0\0")
+        _write(message_write, share.items[index % len(share.items)])
+        os.close(message_write)
+        _write(envelope_write, b"Fa@example.org\0Tb@example.org\0\0")
+        os.close(envelope_write)
         _, status = os.waitpid(pid, 0)
         took.append(time.perf_counter() - started)
         assert status == 0, os.waitstatus_to_exitcode(status)
