@@ -1,6 +1,6 @@
 """Takes a handed-over message into the quarantine: any number of times, with one effect.
 
-A crash between any two steps is repaired by the next delivery of the same event (docs/states-downstream.md).
+A crash between any two steps is repaired by the next delivery of the same event (docs/states.md).
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""Tells the administrator what happened to a message: once, as far as that can be known (docs/states-downstream.md)."""
+"""Tells the administrator what happened to a message: once, as far as that can be known (docs/states.md)."""
 
 import asyncio
 import re
