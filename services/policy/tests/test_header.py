@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qscan_policy.domain.header import decode_words, parse_fields
+from qscan_contracts.encoded_words import decode_words
+from qscan_policy.domain.header import parse_fields
 
 
 @pytest.mark.parametrize(

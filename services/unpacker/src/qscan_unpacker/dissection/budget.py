@@ -45,8 +45,7 @@ class Budget:
             raise OverBudgetError("budget.depth")
         if self.components >= self.limits.max_components:
             raise OverBudgetError("budget.components")
-        if self.clock() - self.started_s > self.limits.max_dissection_s:
-            raise OverBudgetError("budget.seconds")
+        self._charge_time()
         self.components += 1
 
     def charge_bytes(self, count: int) -> None:
@@ -54,3 +53,8 @@ class Budget:
         self.decoded_bytes += count
         if self.decoded_bytes > self.limits.max_decoded_bytes:
             raise OverBudgetError("budget.bytes")
+        self._charge_time()
+
+    def _charge_time(self) -> None:
+        if self.clock() - self.started_s > self.limits.max_dissection_s:
+            raise OverBudgetError("budget.seconds")

@@ -2,13 +2,14 @@
 
 import re
 from dataclasses import dataclass
-from email.header import decode_header, make_header
 from urllib.parse import unquote_to_bytes
+
+from qscan_contracts.encoded_words import decode_charset, decode_words
 
 MIME_FIELDS = frozenset({b"content-type", b"content-transfer-encoding", b"content-disposition", b"mime-version"})
 
 # A field and its continuation lines; RFC 5322 §2.2 wants no space before the colon, hostile mail has it.
-_FIELD = re.compile(rb"([^\x00-\x20:][^:\n]*?)([ \t]*):((?:[^\n]*)(?:\n[ \t][^\n]*)*)\n?")
+_FIELD = re.compile(rb"([^\x00-\x20:][^:\n]*+):((?:[^\n]*)(?:\n[ \t][^\n]*)*)\n?")
 _LINE = re.compile(rb"[^\n]*\n?")
 _PARAMETER = re.compile(
     rb"""\s*;\s*([^\s=;]+)\s*=\s*("(?:[^"\\]|\\.)*"|[^;"]*)""",
@@ -78,9 +79,10 @@ def parse_header(data: bytes | memoryview, start: int, end: int) -> Header:
                 junk.append((start + at, length))
             at += length
         else:
-            if match[2]:
+            name = match[1].rstrip(b" \t")
+            if len(name) != len(match[1]):
                 spaced.append(start + at)
-            fields.append(Field(match[1].lower(), match[3].rstrip(b"\r"), start + at, start + match.start(3)))
+            fields.append(Field(name.lower(), match[2].rstrip(b"\r"), start + at, start + match.start(2)))
             at = match.end()
     if junk and junk[0][0] == start and not any(field.name in MIME_FIELDS for field in fields):
         # It begins with a line that is no field, and nothing in it changes how the rest is read: a body alone.
@@ -116,13 +118,13 @@ def parse_structured(raw: bytes) -> Structured:
     text = raw.replace(b"\r", b"").replace(b"\n", b"")
     head, separator, _ = text.partition(b";")
     at = len(head)
+    content_end = len(text.rstrip(b"; \t"))
     parameters: list[tuple[bytes, bytes]] = []
     malformed = False
     while separator and at < len(text):
         match = _PARAMETER.match(text, at)
         if match is None:
-            rest = text[at:].strip(b"; \t")
-            malformed = malformed or bool(rest)
+            malformed = malformed or at < content_end
             following = text.find(b";", at + 1)
             if following < 0:
                 break
@@ -144,7 +146,7 @@ def file_names(structured: Structured, key: bytes) -> list[str]:
             plain = value.decode("utf-8", errors="replace")
             names.append(plain)
             if "=?" in plain:
-                names.append(_decode_words(plain))
+                names.append(decode_words(plain))
             continue
         match = _CONTINUED.match(parameter)
         if match is None or match[1] != key:
@@ -161,16 +163,5 @@ def file_names(structured: Structured, key: bytes) -> list[str]:
 
 
 def _recode(data: bytes, charset: bytes) -> bytes:
-    """`data` in `charset` as UTF-8, or as it is where the charset is unknown."""
-    try:
-        return data.decode(charset.decode("ascii") or "utf-8").encode("utf-8", errors="replace")
-    except (LookupError, UnicodeError, ValueError):
-        return data
-
-
-def _decode_words(text: str) -> str:
-    """RFC 2047 words decoded; the text as it is where that fails (the standard library raises many things)."""
-    try:
-        return str(make_header(decode_header(text)))
-    except (LookupError, ValueError, AssertionError):
-        return text
+    """`data` in `charset` as UTF-8, or as it is where no charset is named."""
+    return decode_charset(data, charset.decode("latin-1")).encode() if charset else data

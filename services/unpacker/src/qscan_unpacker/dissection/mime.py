@@ -6,6 +6,7 @@ might follow another; the raw message, which is always a component, covers those
 
 import hashlib
 import re
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -35,6 +36,10 @@ _COMMENT = re.compile(rb"\([^()]*\)?")
 _MAX_BOUNDARY = 70
 _MAX_BOUNDARY_QMAIL_SCANNER = 250
 _MAX_NAME = 256
+_MAX_DEFECTS_OF_A_KIND = 64
+"""What is done about a defect hangs on its kind alone, so the thousandth of a kind tells nothing new."""
+_SEARCHED_BOUNDARY = 256
+"""Of a longer delimiter only the beginning is searched for: `re` keeps what it compiled."""
 _CR, _LF = 0x0D, 0x0A
 
 Raw = bytes | memoryview
@@ -96,6 +101,7 @@ class MimeDissector:
         self._raw_component = Found(Component(RAW_PATH, None, 0, Origin.RAW, len(raw), raw_sha256), raw_content)
         self._result: Dissection
         self._boundaries: set[bytes] = set()
+        self._noted: Counter[str] = Counter()
 
     def dissect(self) -> Dissection:
         """The components, the raw message first; never fails for what is in a message.
@@ -117,7 +123,9 @@ class MimeDissector:
         return self._result
 
     def _note(self, id_: str, component: ComponentPath, offset: int, length: int = 0, detail: str = "") -> None:
-        self._result.defects.append(defect(id_, component, offset=offset, length=length, detail=detail))
+        self._noted[id_] += 1
+        if self._noted[id_] <= _MAX_DEFECTS_OF_A_KIND:
+            self._result.defects.append(defect(id_, component, offset=offset, length=length, detail=detail))
 
     def _entity(self, entity: _Entity) -> Iterable[_Entity]:
         """Dissect one entity: emit its components, return the entities inside it."""
@@ -214,7 +222,7 @@ class MimeDissector:
         if boundary in self._boundaries:
             self._note("mime.boundary.duplicate", entity.path, start)
         self._boundaries.add(boundary)
-        delimiters, closed_at = self._delimiters(boundary, start, end)
+        delimiters, closed_at = self._delimiters(boundary, start, end, depth=entity.depth + 1)
         if not delimiters:
             # A bounce often brings back the header alone, and in an empty body nothing can hide.
             if _NOT_BLANK.search(self._raw, start, end):
@@ -226,7 +234,6 @@ class MimeDissector:
         inside = []
         for index, (_, after) in enumerate(delimiters, 1):
             stop = delimiters[index][0] if index < len(delimiters) else (end if closed_at is None else closed_at[0])
-            self._budget.charge_component(entity.depth + 1)
             path = _below(entity.path, index)
             inside.append(_Entity(path, entity.path, entity.depth + 1, after, max(stop, after), is_message=False))
         if closed_at is not None:
@@ -234,20 +241,20 @@ class MimeDissector:
         return inside
 
     def _delimiters(
-        self, boundary: bytes, start: int, end: int
+        self, boundary: bytes, start: int, end: int, *, depth: int
     ) -> tuple[list[tuple[int, int]], tuple[int, int] | None]:
         """(where the part before ends, where the part after begins) of each delimiter line, and of the closing one.
 
-        The line end in front of a delimiter belongs to the delimiter.
+        The line end in front of a delimiter belongs to the delimiter. Each part is charged as it is found.
         """
-        raw, mark = self._raw, b"--" + boundary
+        raw, mark, view = self._raw, b"--" + boundary, memoryview(self._raw)
         found: list[tuple[int, int]] = []
-        pattern = re.compile(re.escape(mark))
+        pattern = re.compile(re.escape(mark[:_SEARCHED_BOUNDARY]))
         for match in pattern.finditer(raw, start, end):
             at = match.start()
-            if at != start and raw[at - 1] != _LF:
+            if (at != start and raw[at - 1] != _LF) or view[at : at + len(mark)] != mark:
                 continue
-            tail = _BOUNDARY_END.match(raw, match.end(), end)
+            tail = _BOUNDARY_END.match(raw, at + len(mark), end)
             if tail is None:
                 continue
             before = at
@@ -255,12 +262,13 @@ class MimeDissector:
                 before -= 2 if before - 1 > start and raw[before - 2] == _CR else 1
             if tail[1]:
                 return found, (before, tail.end())
+            self._budget.charge_component(depth)
             found.append((before, tail.end()))
         return found, None
 
     def _outside(self, entity: _Entity, origin: Origin, index: int, start: int, end: int) -> None:
         """A preamble or epilogue, where there is more in it than white space."""
-        if end <= start or not bytes(self._raw[start:end]).strip():
+        if _NOT_BLANK.search(self._raw, start, max(start, end)) is None:
             return
         self._budget.charge_component(entity.depth + 1)
         place = _Place(_below(entity.path, index), entity.path, entity.depth + 1, origin, start, end - start)

@@ -12,20 +12,21 @@ DECODED = frozenset({b"base64", b"quoted-printable"})
 
 _NOT_BASE64 = bytes(set(range(256)) - set(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/="))
 _WHITE_SPACE = b" \t\r\n"
-_JUNK = bytes(set(_NOT_BASE64) - set(_WHITE_SPACE))
-_PADDING_THEN_MORE = re.compile(rb"=[\s=]*[A-Za-z0-9+/]")
+_JUNK = re.compile(b"[" + re.escape(bytes(set(_NOT_BASE64) - set(_WHITE_SPACE))) + b"]")
+_PADDING = re.compile(rb"=")
+_DIGIT = re.compile(rb"[A-Za-z0-9+/]")
 _BAD_QUOTED = re.compile(rb"=(?![0-9A-Fa-f]{2}|[ \t]*\r?\n|[ \t]*$)")
 
 
 def base64_defects(encoded: bytes | memoryview) -> list[str]:
     """Ids of what is wrong with base64 text (RFC 2045 §6.8)."""
-    text = bytes(encoded)
     ids = []
-    if len(text.translate(None, _JUNK)) != len(text):
+    if _JUNK.search(encoded):
         ids.append("base64.junk")
-    if b"=" in text and _PADDING_THEN_MORE.search(text):
+    padding = _PADDING.search(encoded)
+    if padding is not None and _DIGIT.search(encoded, padding.end()):
         ids.append("base64.padding.early")
-    elif len(text.translate(None, _NOT_BASE64)) % 4:
+    elif sum(len(piece.translate(None, _NOT_BASE64)) for piece in _pieces(encoded)) % 4:
         ids.append("base64.padding.missing")
     return ids
 
@@ -36,18 +37,21 @@ def decode_base64(encoded: bytes | memoryview) -> Iterator[bytes]:
     Padding in the middle ends a run of its own: what follows is decoded as a new one, so nothing is cut off.
     """
     carry = b""
-    for at in range(0, len(encoded), PIECE_BYTES):
-        alphabet = carry + bytes(encoded[at : at + PIECE_BYTES]).translate(None, _NOT_BASE64)
+    for piece in _pieces(encoded):
+        alphabet = carry + piece.translate(None, _NOT_BASE64)
         if b"=" in alphabet:
             *runs, carry = re.split(rb"=+", alphabet)
-            for run in runs:
-                yield _decode_run(run)
+            yield b"".join(map(_decode_run, runs))
         else:
             carry = alphabet
         whole = len(carry) - len(carry) % 4
         yield pybase64.b64decode(carry[:whole])
         carry = carry[whole:]
     yield _decode_run(carry)
+
+
+def _pieces(encoded: bytes | memoryview) -> Iterator[bytes]:
+    return (bytes(encoded[at : at + PIECE_BYTES]) for at in range(0, len(encoded), PIECE_BYTES))
 
 
 def _decode_run(run: bytes) -> bytes:
@@ -59,7 +63,7 @@ def _decode_run(run: bytes) -> bytes:
 
 def quoted_printable_defects(encoded: bytes | memoryview) -> list[str]:
     """Ids of what is wrong with quoted-printable text (RFC 2045 §6.7)."""
-    return ["quoted_printable.invalid"] if _BAD_QUOTED.search(bytes(encoded)) else []
+    return ["quoted_printable.invalid"] if _BAD_QUOTED.search(encoded) else []
 
 
 def decode_quoted_printable(encoded: bytes | memoryview) -> Iterator[bytes]:
