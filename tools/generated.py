@@ -18,7 +18,7 @@ import msgspec
 
 from qscan_cli.configuration.showing import defaults
 from qscan_contracts import components, events, intake, scanning
-from qscan_kit import metrics
+from qscan_kit import metrics, telemetry
 from qscan_unpacker.entrypoints.http import Intake, build
 from tools import deploy_files
 
@@ -48,10 +48,21 @@ WIRE_TYPES: Mapping[str, Any] = {
 }
 """What goes over the bus, into the store and over HTTP, by the name of its schema and of its examples."""
 
+_TRACES_HEAD = """\
+
+# Traces
+
+One trace follows a message from the ingress over the unpacker and the bus to the engines, and on to archiver and
+notifier. Every span is in the file `trace_file` of its service, as a JSON line, or goes to `trace_endpoint`. A span
+that failed has the type of the error and not its text, which may quote a mail. The attributes:
+
+| attribute | what |
+|---|---|
+"""
 _METRICS_HEAD = """\
 # Metrics
 
-Every service serves them at `/metrics`. Generated from `qscan_kit.metrics` by `make generate`.
+Every service serves them at `/metrics`. Written by `make generate` from `qscan_kit.metrics` and `qscan_kit.telemetry`.
 
 A label's value is always one of those named here, or comes from the site's settings («as configured»); no address of a
 mail, subject or file name is ever among them.
@@ -115,7 +126,17 @@ def generated() -> Iterator[tuple[Path, str]]:
     yield DIGESTS, digests()
     yield OPENAPI, _openapi()
     yield SETTINGS, defaults()
-    yield METRICS, _METRICS_HEAD + "".join(_metrics_row(metric) for metric in metrics.DECLARED.values())
+    yield (
+        METRICS,
+        "".join(
+            [
+                _METRICS_HEAD,
+                *(_metrics_row(metric) for metric in metrics.DECLARED.values()),
+                _TRACES_HEAD,
+                *(f"| `{name}` | {text} |\n" for name, text in telemetry.ATTRIBUTES.items()),
+            ]
+        ),
+    )
     yield from deploy_files.files().items()
 
 

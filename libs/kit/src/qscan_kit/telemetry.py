@@ -24,6 +24,24 @@ from typing_extensions import override
 from qscan_kit.errors import SettingsError
 from qscan_kit.settings import ServiceSettings
 
+ATTRIBUTES: Mapping[str, str] = {
+    "messaging.operation.name": "send or process (OpenTelemetry's semantic conventions)",
+    "messaging.system": "nats (OpenTelemetry's semantic conventions)",
+    "qscan.components": "number of components that the dissector found",
+    "qscan.defects": "number of defects that the dissector noted",
+    "qscan.disposition": "what is done with the message",
+    "qscan.end": "how a request to a scanning service ended",
+    "qscan.engine": "the engine that was asked",
+    "qscan.message_bytes": "size of the raw message",
+    "qscan.outcome": "what an engine said, or what qscan-queue was told",
+    "qscan.reason": "why something was not looked at",
+    "qscan.recipients": "number of recipients",
+    "qscan.scan_id": "which message; the same in every log line and in the store",
+    "qscan.size": "bytes of the component",
+    "qscan.verdict": "the name of the message's class",
+}
+"""Every attribute that a span may have. Never an address, a subject or a file name: numbers, ids, and closed sets."""
+
 
 class JsonLinesExporter(SpanExporter):
     """Appends each span as one JSON line to a file, which is rotated once at its size limit."""
