@@ -61,7 +61,7 @@ def test_the_trace_goes_on_in_the_unpacker(start_ingressd: Any, unpacker: FakeUn
     ingressd.stop()
     (span,) = (json.loads(line) for line in spans.read_text().splitlines())
     assert (span["name"], span["parent"]) == ("ingress.message", None)
-    assert span["attributes"]["scan.outcome"] == "handed_over"
+    assert span["attributes"]["qscan.outcome"] == "handed_over"
     assert span["attributes"]["qscan.scan_id"] == unpacker.calls[0].envelope.scan_id
     headers = {name.lower(): value for name, value in unpacker.calls[0].headers.items()}
     assert headers["traceparent"].startswith(f"00-{span['trace']}-{span['span']}-")
