@@ -73,7 +73,7 @@ class IntakeClient:
             raise NotAskedError(f"{self._url} answers {_problem(response)}", response.content)
         try:
             return msgspec.json.decode(response.content, type=ScanAnswer), response.content
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             text = f"{self._url} gives an answer that is not qscan's ({error}): is it the right address?"
             raise NotAskedError(text) from error
 
@@ -81,6 +81,6 @@ class IntakeClient:
 def _problem(response: httpx.Response) -> str:
     try:
         problem = msgspec.json.decode(response.content, type=Problem)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return f"{response.status_code}, and not in qscan's way: is it the right address?"
     return f"{problem.status} {problem.title}: {problem.detail}"
