@@ -250,6 +250,8 @@ def test_effects_need_the_token(unpacker: Unpacker) -> None:
         (b"{}", "1"),
         (b"{}", "8388609"),
         (b"{}", "99999999999999999999999"),
+        (b"{}", "0000000002" + "9" * 7),
+        (b"{}", "0000000002" + "9" * 5000),
         (b"{}", "1000"),
         (b"{}", "٣"),
         (b"[]", "2"),
@@ -285,6 +287,11 @@ def test_malformed_queries_are_problems(unpacker: Unpacker, query: dict[str, str
     answer = unpacker.post(MESSAGE, token=None, **query)
     is_problem(answer, 400)
     assert next(iter(query)) in answer.json()["detail"]
+
+
+def test_a_deadline_beyond_all_numbers_is_the_latest_one(unpacker: Unpacker) -> None:
+    """JSON has integers that are no float any more."""
+    assert unpacker.post_framed(b'{"deadline_ms": 1' + b"0" * 400 + b"}").status_code == 200
 
 
 def test_other_content_types_and_paths_are_problems(unpacker: Unpacker) -> None:

@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
+from qscan_kit.http_limits import BoundedHttp
 from qscan_kit.log import get_logger
 
 CHECK_TIMEOUT_S = 5.0
@@ -119,6 +120,8 @@ class QuietServer:
             server_header=False,
             date_header=False,
             lifespan="off",
+            http=BoundedHttp,
+            ws="none",
             **options,  # type: ignore[arg-type]  # passed through as given
         )
         self._host, self._port = host, port

@@ -34,7 +34,7 @@ async def main(settings: Settings, stop: asyncio.Event) -> None:
     intake = Intake(settings, token)
     parts = Parts(settings)
     app = build(intake, parts.checks())
-    server = QuietServer(app, host=settings.http_host, port=settings.http_port, http="httptools")
+    server = QuietServer(app, host=settings.http_host, port=settings.http_port)
     await server.start()
     _log.info("listening", host=settings.http_host, port=server.port)
     bus = await connect_or_stop(Service.UNPACKER, settings, stop)

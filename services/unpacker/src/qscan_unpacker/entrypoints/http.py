@@ -122,8 +122,10 @@ class Intake:
 
     def _deadline(self, envelope: FramedEnvelope) -> float:
         """When the answer must be given, in seconds of the loop's clock."""
-        given_s = self.settings.deadline_s if envelope.deadline_ms is None else envelope.deadline_ms / 1000
-        left_s = min(given_s, self.settings.deadline_s) - self.settings.answer_margin_s
+        limit_s = self.settings.deadline_s
+        # Compared before it is divided: JSON holds numbers that are no float any more.
+        given_s = limit_s if envelope.deadline_ms is None else min(envelope.deadline_ms, limit_s * 1000) / 1000
+        left_s = given_s - self.settings.answer_margin_s
         return asyncio.get_running_loop().time() + max(left_s, 0.0)
 
 

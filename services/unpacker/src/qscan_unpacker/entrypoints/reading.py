@@ -16,6 +16,7 @@ from qscan_unpacker.problems import ProblemError, malformed
 from qscan_unpacker.spool import MessageTooLargeError, RawMessage
 
 _SCAN_ID = re.compile(SCAN_ID_PATTERN)
+_SIZE = re.compile(r"[0-9]{1,10}")
 _decoder = msgspec.json.Decoder(FramedEnvelope)
 
 
@@ -71,7 +72,7 @@ def _envelope_size(request: Request) -> int:
     text = request.headers.get(ENVELOPE_SIZE_HEADER)
     if text is None:
         raise malformed(f"a framed request needs the header {ENVELOPE_SIZE_HEADER} with the size of its envelope")
-    if not (text.isascii() and text.isdigit()) or not MIN_ENVELOPE_BYTES <= int(text[:10]) <= MAX_ENVELOPE_BYTES:
+    if not _SIZE.fullmatch(text) or not MIN_ENVELOPE_BYTES <= int(text) <= MAX_ENVELOPE_BYTES:
         raise malformed(f"{ENVELOPE_SIZE_HEADER} must be a number from {MIN_ENVELOPE_BYTES} to {MAX_ENVELOPE_BYTES}")
     return int(text)
 

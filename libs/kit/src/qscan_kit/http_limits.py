@@ -1,0 +1,69 @@
+"""uvicorn's HTTP protocol with the limits that it lacks: the size of a request's head, and the time it may take."""
+
+import asyncio
+from typing import Final
+
+from typing_extensions import override
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+MAX_HEAD_BYTES: Final = 1024 * 1024
+"""Bounds whatever is no body: request line, fields, trailers, chunk extensions. 1,000 recipients in a query fit."""
+HEAD_TIMEOUT_S: Final = 30.0
+"""From the connection, or from the first byte of a further request on it, to the end of the head."""
+
+
+class BoundedHttp(HttpToolsProtocol):
+    """Hangs up on a client that sends a head without end, slowly or fast."""
+
+    _bytes_without_body = 0
+    _patience: asyncio.TimerHandle | None = None
+
+    @override
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn does
+        super().connection_made(transport)
+        self._await_head()
+
+    @override
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._head_is_there()
+        super().connection_lost(exc)
+
+    @override
+    def data_received(self, data: bytes) -> None:
+        # Counted here, as the parser tells a field only when it is complete.
+        self._bytes_without_body += len(data)
+        if self._bytes_without_body > MAX_HEAD_BYTES:
+            self._unset_keepalive_if_required()
+            self.send_400_response(f"More than {MAX_HEAD_BYTES} bytes without a body.")
+            return
+        super().data_received(data)
+
+    @override
+    def on_message_begin(self) -> None:
+        self._bytes_without_body = 0
+        super().on_message_begin()
+        if self._patience is None:
+            self._await_head()
+
+    @override
+    def on_headers_complete(self) -> None:
+        self._head_is_there()
+        super().on_headers_complete()
+
+    @override
+    def on_body(self, body: bytes) -> None:
+        self._bytes_without_body = 0
+        super().on_body(body)
+
+    def _await_head(self) -> None:
+        self._patience = self.loop.call_later(HEAD_TIMEOUT_S, self._give_up)
+
+    def _head_is_there(self) -> None:
+        if self._patience is not None:
+            self._patience.cancel()
+            self._patience = None
+
+    def _give_up(self) -> None:
+        self._patience = None
+        if not self.transport.is_closing():
+            self.transport.close()
