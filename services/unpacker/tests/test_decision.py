@@ -29,6 +29,7 @@ from qscan_contracts.vocabulary import (
     STRICTNESS,
     ActionKind,
     Disposition,
+    EngineRole,
     QuarantineClass,
     UnscannedReason,
     Verdict,
@@ -337,3 +338,48 @@ def test_decide_is_total(outcomes: list[Outcome], rows: tuple[Row, ...], recipie
     if decision.disposition in {Disposition.DEFER, Disposition.REJECT}:
         assert set(decision.per_recipient) <= {decision.disposition}
         assert decision.sender_text
+
+
+def test_what_a_dlp_engine_finds_is_no_virus() -> None:
+    """It is kept with what policy keeps, and a sender who is rejected is not told the name of the pattern."""
+    for kind in (ActionKind.QUARANTINE, ActionKind.REJECT):
+        rows = (SignatureRow("*", Action(kind), EngineRole.DLP), *shipped_rows())
+        reports = Reports([report(Detected("Site.IBAN"))], {EngineName("clamd"): EngineRole.DLP})
+        decision = decide(Facts(1, reports, (), PolicyAnswer("v1", (group(rows=rows),)), None))
+        assert (decision.verdict, decision.quarantine_class) == (Verdict.POLICY, QuarantineClass.POLICY)
+        assert decision.disposition == Disposition(kind.value)
+        assert "IBAN" not in decision.sender_text
+
+
+@pytest.mark.parametrize(
+    ("kind", "disposition"),
+    [
+        (ActionKind.HOLD, Disposition.DEFER),
+        (ActionKind.TAG, Disposition.DEFER),
+        (ActionKind.QUARANTINE, Disposition.QUARANTINE),
+        (ActionKind.DISCARD, Disposition.DISCARD),
+    ],
+)
+def test_a_required_score_that_is_missing_is_a_missing_report(kind: ActionKind, disposition: Disposition) -> None:
+    """It defers, unless what is in hand already gives quarantine, reject or discard; a hold does not."""
+    missing = SpamScore("none", None, None)
+    assert decided(Clean(), groups=(group(kind),), spam=missing, spam_required=True).disposition is disposition
+
+
+def test_a_group_of_nobody_beside_the_recipients_is_believed_by_nobody() -> None:
+    """It could make the whole «deliver» while no recipient gets the message."""
+    nobody = group(indices=())
+    decision = decided(Clean(), groups=(nobody, group(ActionKind.QUARANTINE)))
+    assert decision.disposition is Disposition.DEFER
+
+
+def test_the_class_is_that_of_what_is_kept() -> None:
+    """Not of what is discarded for others, though that is stricter."""
+    held = Finding(FindingId("r"), "policy", RAW_PATH, Action(ActionKind.HOLD, quarantine_class=QuarantineClass.SPAM))
+    groups = (
+        group(ActionKind.DISCARD, indices=(0,)),
+        RecipientGroup((1,), (held,), DecisionTable(DECISION_TABLE_VERSION, shipped_rows())),
+    )
+    decision = decided(Clean(), groups=groups, recipients=2)
+    assert decision.per_recipient == (Disposition.DISCARD, Disposition.HOLD)
+    assert decision.quarantine_class is QuarantineClass.SPAM

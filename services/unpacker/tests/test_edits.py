@@ -80,3 +80,17 @@ def test_same_tag_of_two_groups_is_set_once() -> None:
     """One message has one content."""
     other = Action(ActionKind.TAG, subject_tag="[SPAM] ", text="another rule")
     assert edited(b"Subject: x\n\n", TAG, other).count(b"[SPAM]") == 1
+
+
+def test_a_body_without_a_header_stays_a_body() -> None:
+    """Without an empty line its first lines would be read as fields, or as the end of ours."""
+    raw = b"buy now\nSubject: not a field\n"
+    new = edited(raw, TAG)
+    assert new.endswith(b"\n\n" + raw)
+    assert not parse_header(new, 0, len(new)).junk
+
+
+def test_an_empty_message_gets_fields_alone() -> None:
+    """And the header without an empty line and body, too."""
+    assert edited(b"", TAG, spam=None) == b"Subject: [SPAM]\n"
+    assert edited(b"From: a@b\n", TAG, spam=None) == b"Subject: [SPAM]\nFrom: a@b\n"

@@ -39,6 +39,7 @@ _VERDICT_RANK = {verdict: rank for rank, verdict in enumerate(Verdict)}
 _NOT_NAMING = frozenset({ActionKind.OFF, ActionKind.LOG})
 """Findings and unscanned components with these actions do not give the message its name."""
 _FINAL_IN_SPITE_OF_MISSING = frozenset({Disposition.QUARANTINE, Disposition.REJECT, Disposition.DISCARD})
+_KEPT = frozenset({Disposition.QUARANTINE, Disposition.HOLD})
 _NO_ROW = Action(ActionKind.DEFER, text="the site's policy does not say what to do with this message")
 CLASS_OF_VERDICT = {
     Verdict.VIRUS: QuarantineClass.VIRUSES,
@@ -115,11 +116,7 @@ class Decision:
     @property
     def kept_for(self) -> tuple[int, ...]:
         """Indices of the recipients for whom it goes to the quarantine."""
-        return tuple(
-            index
-            for index, disposition in enumerate(self.per_recipient)
-            if disposition in {Disposition.QUARANTINE, Disposition.HOLD}
-        )
+        return tuple(index for index, disposition in enumerate(self.per_recipient) if disposition in _KEPT)
 
 
 def decide(facts: Facts) -> Decision:
@@ -140,7 +137,8 @@ def _groups(facts: Facts) -> tuple[Sequence[RecipientGroup], Failure | None]:
     if any(group.table.version != DECISION_TABLE_VERSION for group in groups):
         return (), _unusable("policy answered with a decision table of another version")
     indices = sorted(index for group in groups for index in group.indices)
-    if not groups or indices != list(range(facts.recipient_count)):
+    nobody = facts.recipient_count > 0 and not all(group.indices for group in groups)
+    if not groups or nobody or indices != list(range(facts.recipient_count)):
         return (), _unusable("policy's groups do not hold every recipient exactly once")
     return groups, None
 
@@ -170,6 +168,8 @@ def _weigh_report(report: EngineReport, role: EngineRole, table: DecisionTable) 
         case Detected(name):
             action = _signature_action(name, role, table)
             finding = Finding(FindingId(f"{role}.detected"), "av", report.path, action, name)
+            if role is not EngineRole.VIRUS:  # what the site keeps in is no business of the sender's
+                return Weighed(finding, Verdict.POLICY, name, action.text)
             return Weighed(finding, Verdict.VIRUS, name, action.text or f"virus found: {name}")
         case Unscanned(reason, retryable):
             action = next(
@@ -218,7 +218,8 @@ def _weigh_spam(spam: SpamScore, table: DecisionTable, *, required: bool) -> Ite
             action = Action(ActionKind.DEFER)
         if action is not None:
             finding = Finding(FindingId("spam.missing"), "spam", RAW_PATH, action, "no spam score (?/?)")
-            yield Weighed(finding, Verdict.UNSCANNABLE, "no spam score", "spam filter not available, try again later")
+            text = "spam filter not available, try again later"
+            yield Weighed(finding, Verdict.UNSCANNABLE, "no spam score", text, waits=required)
         return
     for row in table.rows:
         if isinstance(row, ScoreRow):
@@ -268,7 +269,8 @@ def _combine(
             if one.finding.action.kind in RIDERS
         )
     )
-    chosen_class = decisive.finding.action.quarantine_class if decisive is not None else None
+    keeping = _decisive([one for one in everything if one.disposition in _KEPT], overall)
+    chosen_class = keeping.finding.action.quarantine_class if keeping is not None else None
     return Decision(
         verdict=verdict,
         disposition=overall,

@@ -32,6 +32,8 @@ def edits(raw: bytes | memoryview, top: Header, riders: Iterable[Action], spam: 
         fields.append(("Subject", subject_tag.strip()))
     if fields:
         block = b"".join(_safe(f"{name}: {value}") + line_end for name, value in fields)
+        if raw and not top.fields and not top.has_blank_line:
+            block += line_end  # a body alone, whose first line would become a line of the header
         changes.append(Edit(0, 0, block))
     if subject_tag and subject is not None:
         spaces = len(subject.value) - len(subject.value.lstrip(b" \t"))
