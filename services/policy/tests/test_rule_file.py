@@ -8,6 +8,7 @@ from qscan_contracts.vocabulary import ActionKind
 from qscan_kit.errors import SettingsError
 from qscan_policy.adapters import rule_file
 from qscan_policy.adapters.rule_file import parse_rules
+from qscan_policy.domain.actions import NOT_DONE_YET
 from qscan_policy.domain.rules import RuleSet
 from qscan_policy.schema import rule_file_schema
 
@@ -65,6 +66,12 @@ BUSY_LINE = "    busy: {kind: defer, text: virus scanner is busy}\n"
             "engine_failed: log",
             "use defer, or reject",
             id="rider",
+        ),
+        pytest.param(
+            changed("{kind: defer, text: virus scanner failed}", "hold"),
+            "engine_failed: hold",
+            "use defer, or reject",
+            id="hold, which would never be done",
         ),
         pytest.param(changed("uuencode.in_text", "uuencode.text"), "pattern: uuencode.text", "no defect", id="defect"),
         pytest.param(
@@ -171,13 +178,12 @@ def test_words_that_yaml_1_1_would_change_stay_words(word):
 
 ACTIONS = {
     ActionKind.TAG: "{kind: tag, subject_tag: '[X] ', header_fields: {X-A: b}}",
-    ActionKind.REDIRECT: "{kind: redirect, redirect_to: a@example.com}",
     ActionKind.REJECT: "{kind: reject, text: no programs please}",
     ActionKind.HOLD: "{kind: hold, quarantine_class: policy}",
 }
 
 
-@pytest.mark.parametrize("kind", [kind for kind in ActionKind if kind is not ActionKind.OFF])
+@pytest.mark.parametrize("kind", sorted(set(ActionKind) - NOT_DONE_YET - {ActionKind.OFF}))
 def test_every_action_can_be_written(kind):
     """As a bare name or with its particulars."""
     entry = ACTIONS.get(kind, kind.value)
@@ -205,6 +211,8 @@ def test_every_action_can_be_written(kind):
         ('{kind: tag, header_fields: {"X-A: b\\nBcc": x}}', "matching regex"),
         ('{kind: tag, header_fields: {"X-A\\n": x}}', "matching regex"),
         ("{kind: explode}", "explode"),
+        ("{kind: redirect, redirect_to: a@example.com}", "redirect is not done"),
+        *((kind.value, f"{kind} is not done by this version") for kind in sorted(NOT_DONE_YET)),
     ],
 )
 def test_an_action_that_could_do_harm_or_nothing_is_refused(entry, says):

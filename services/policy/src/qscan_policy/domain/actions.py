@@ -24,6 +24,9 @@ _PARTICULARS: dict[ActionKind, frozenset[str]] = {
     ActionKind.QUARANTINE: frozenset({"quarantine_class", "text"}),
 }
 
+NOT_DONE_YET = frozenset({ActionKind.RENAME, ActionKind.REDIRECT, ActionKind.NOTIFY, ActionKind.DLP_MONITOR})
+"""Nobody acts on these so far. A site that writes one must not believe that something is done."""
+
 
 def to_action(entry: AnyAction) -> Action:
     """The action on the wire."""
@@ -39,8 +42,16 @@ def to_action(entry: AnyAction) -> Action:
     )
 
 
+def kind_of(entry: AnyAction) -> ActionKind:
+    """What is to be done, with or without particulars."""
+    return entry.kind if isinstance(entry, ActionEntry) else entry
+
+
 def action_problems(entry: AnyAction, path: Path) -> Iterator[Problem]:
     """What is wrong with an action at `path`."""
+    kind = kind_of(entry)
+    if kind in NOT_DONE_YET:
+        yield Problem(path, f"{kind} is not done by this version, the message would just pass: use another action")
     if not isinstance(entry, ActionEntry):
         if entry is ActionKind.TAG:
             yield Problem(path, "tag needs a subject_tag or header_fields: {kind: tag, subject_tag: '[X] '}")
@@ -54,6 +65,10 @@ def action_problems(entry: AnyAction, path: Path) -> Iterator[Problem]:
         yield Problem(path, "tag needs a subject_tag or header_fields")
     if entry.kind is ActionKind.REDIRECT and not _ADDRESS.fullmatch(entry.redirect_to):
         yield Problem((*path, "redirect_to"), "redirect needs an address like someone@example.com")
+    yield from _text_problems(entry, path)
+
+
+def _text_problems(entry: ActionEntry, path: Path) -> Iterator[Problem]:
     if len(entry.text) > MAX_SMTP_TEXT_CHARS or not _PRINTABLE.fullmatch(entry.text):
         yield Problem(
             (*path, "text"), f"text must be one line of printable ASCII, at most {MAX_SMTP_TEXT_CHARS} characters"

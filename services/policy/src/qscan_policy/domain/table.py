@@ -14,10 +14,13 @@ from qscan_contracts.decisions import (
 )
 from qscan_contracts.defects import CATALOGUE
 from qscan_contracts.vocabulary import RETRYABLE_REASONS, RIDERS, ActionKind, EngineRole, UnscannedReason
-from qscan_policy.domain.actions import action_problems, to_action
-from qscan_policy.domain.entries import ActionEntry, AnyAction, DecisionsEntry, DefectEntry, ScoreEntry, SpamEntry
+from qscan_policy.domain.actions import action_problems, kind_of, to_action
+from qscan_policy.domain.entries import DecisionsEntry, DefectEntry, ScoreEntry, SpamEntry
 from qscan_policy.domain.patterns import id_matches
 from qscan_policy.domain.problems import Path, Problem
+
+_OVERRULED_BY_WAITING = RIDERS | {ActionKind.HOLD}
+"""What the unpacker makes a defer of as long as another try may help (DESIGN §7)."""
 
 
 def compile_table(decisions: DecisionsEntry) -> DecisionTable:
@@ -58,11 +61,11 @@ def _unscanned_problems(decisions: DecisionsEntry, path: Path) -> Iterator[Probl
         yield Problem(path, f"no action for {', '.join(missing)}: add a line for each")
     for reason, action in decisions.unscanned.items():
         yield from action_problems(action, (*path, reason.value))
-        if reason in RETRYABLE_REASONS and _kind(action) in RIDERS:
+        if reason in RETRYABLE_REASONS and kind_of(action) in _OVERRULED_BY_WAITING:
             yield Problem(
                 (*path, reason.value),
-                f"{reason} passes by itself, so a message is never delivered because of it: "
-                "use defer, or reject, hold, quarantine or discard",
+                f"{reason} passes by itself, so a message is never delivered or held because of it: "
+                "use defer, or reject, quarantine or discard",
             )
 
 
@@ -106,7 +109,3 @@ def _covers(earlier: ScoreEntry, later: ScoreEntry) -> bool:
         lower is not None and higher is not None and lower <= higher
         for lower, higher in ((earlier.over_required, later.over_required), (earlier.absolute, later.absolute))
     )
-
-
-def _kind(action: AnyAction) -> ActionKind:
-    return action.kind if isinstance(action, ActionEntry) else action
