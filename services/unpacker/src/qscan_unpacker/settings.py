@@ -28,7 +28,10 @@ class Settings(ServiceSettings):
         default=True,
         description="Scan the raw message as well as its parts; off: only where a defect may hide content.",
     )
-    engine_roles: CommaSeparated[EngineRole] = Field((EngineRole.VIRUS,), description="Engine roles that must report.")
+    # Not empty: then every message would be clean, as nobody was asked.
+    engine_roles: CommaSeparated[EngineRole] = Field(
+        (EngineRole.VIRUS,), min_length=1, description="Engine roles that must report."
+    )
     spam_required: bool = Field(
         default=False, description="Defer instead of delivering when the spam filter gives no score."
     )
