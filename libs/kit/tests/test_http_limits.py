@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from qscan_kit import http_limits
-from qscan_kit.health import HealthServer
+from qscan_kit.health import Health, HealthServer
 from qscan_kit.http_limits import MAX_HEAD_BYTES
 
 pytestmark = pytest.mark.anyio
@@ -67,3 +67,21 @@ async def test_large_bodies_and_many_requests_pass():
     answer = await sent(body, large_heads, REQUEST_LINE + b"Connection: close\r\n\r\n")
     assert answer.count(b"HTTP/1.1 405") == 1
     assert answer.count(b"HTTP/1.1 200") == 6
+
+
+async def test_an_answer_that_nobody_reads(monkeypatch: pytest.MonkeyPatch):
+    """It does not stay in our memory for as long as the client likes."""
+    monkeypatch.setattr(http_limits, "WRITE_TIMEOUT_S", 0.2)
+
+    async def large() -> Health:
+        return Health(ok=True, detail="x" * 30_000_000)
+
+    async with HealthServer({"large": large}, host="127.0.0.1", port=0) as server:
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port, limit=1000)
+        writer.write(b"GET /readyz HTTP/1.1\r\nHost: x\r\n\r\n")
+        await reader.readexactly(100)
+        await asyncio.sleep(1)  # not waiting for something to happen, but not reading, for longer than it may
+        with pytest.raises((ConnectionError, asyncio.IncompleteReadError)):
+            async with asyncio.timeout(10):
+                await reader.readexactly(30_000_000)
+        writer.close()

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from qscan_contracts.defects import CATALOGUE
 from qscan_unpacker.dissection.budget import Budget, Limits
 from qscan_unpacker.dissection.holding import Holding
 from qscan_unpacker.dissection.mime import Dissection, MimeDissector, content_of
@@ -84,7 +83,7 @@ def test_defects_do_not_fill_the_memory() -> None:
     raw = MULTIPART + part * 50 + b"--b\nContent-Type: a/b; a=1; a=2\n\n"
     with dissected(raw) as dissection:
         noted = [one.id for one in dissection.defects]
-    assert noted.count(CATALOGUE["header.line_without_colon"].id) == 64
+    assert noted.count("header.line_without_colon") == 64
     assert {"mime.parameter.duplicate", "mime.boundary.never_closed"} <= set(noted)
 
 
@@ -96,7 +95,7 @@ def test_a_long_boundary_is_followed_to_its_end(size: int) -> None:
         (boundary,) * 4
     )
     with dissected(raw) as dissection:
-        contents = {one.component.path: one.content.read(0, 10_000) for one in dissection.found}
+        contents = {str(one.component.path): one.content.read(0, 10_000) for one in dissection.found}
     assert contents["1"] == b"part"
     assert b"no part" in contents["0"]
 

@@ -1,4 +1,4 @@
-"""uvicorn's HTTP protocol with the limits that it lacks: the size of a request's head, and the time it may take."""
+"""uvicorn's HTTP protocol with the limits that it lacks: on a request's head, and on clients that do not read."""
 
 import asyncio
 from typing import Final
@@ -10,13 +10,16 @@ MAX_HEAD_BYTES: Final = 1024 * 1024
 """Bounds whatever is no body: request line, fields, trailers, chunk extensions. 1,000 recipients in a query fit."""
 HEAD_TIMEOUT_S: Final = 30.0
 """From the connection, or from the first byte of a further request on it, to the end of the head."""
+WRITE_TIMEOUT_S: Final = 60.0
+"""So long a client may leave unread what was answered; it stays in our memory meanwhile."""
 
 
 class BoundedHttp(HttpToolsProtocol):
-    """Hangs up on a client that sends a head without end, slowly or fast."""
+    """Hangs up on a client that sends a head without end, slowly or fast, or that does not read its answer."""
 
     _bytes_without_body = 0
     _patience: asyncio.TimerHandle | None = None
+    _unread: asyncio.TimerHandle | None = None
 
     @override
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn does
@@ -26,6 +29,7 @@ class BoundedHttp(HttpToolsProtocol):
     @override
     def connection_lost(self, exc: Exception | None) -> None:
         self._head_is_there()
+        self._answer_is_read()
         super().connection_lost(exc)
 
     @override
@@ -54,6 +58,21 @@ class BoundedHttp(HttpToolsProtocol):
     def on_body(self, body: bytes) -> None:
         self._bytes_without_body = 0
         super().on_body(body)
+
+    @override
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._unread = self.loop.call_later(WRITE_TIMEOUT_S, self.transport.abort)
+
+    @override
+    def resume_writing(self) -> None:
+        self._answer_is_read()
+        super().resume_writing()
+
+    def _answer_is_read(self) -> None:
+        if self._unread is not None:
+            self._unread.cancel()
+            self._unread = None
 
     def _await_head(self) -> None:
         self._patience = self.loop.call_later(HEAD_TIMEOUT_S, self._give_up)
