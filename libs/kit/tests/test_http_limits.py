@@ -1,6 +1,7 @@
 """Attacks on the HTTP head: whoever sends one without end, fast or slowly, is hung up on."""
 
 import asyncio
+import json
 
 import pytest
 
@@ -85,3 +86,12 @@ async def test_an_answer_that_nobody_reads(monkeypatch: pytest.MonkeyPatch):
             async with asyncio.timeout(10):
                 await reader.readexactly(30_000_000)
         writer.close()
+
+
+@pytest.mark.parametrize("request_", [b"\x00\x01\r\n\r\n", b"GET /" + b"a" * 70_000 + b" HTTP/1.1\r\n\r\n"])
+async def test_what_is_no_request_gets_a_problem_document(request_: bytes):
+    """RFC 9457, as for every other error."""
+    head, _, body = (await sent(request_)).partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 400 ")
+    assert b"Content-Type: application/problem+json" in head
+    assert json.loads(body)["status"] == 400

@@ -82,7 +82,7 @@ def test_defects_do_not_fill_the_memory() -> None:
     part = b"--b\nContent-Type: a/b\n" + b"x\n" * 400 + b"\n"
     raw = MULTIPART + part * 50 + b"--b\nContent-Type: a/b; a=1; a=2\n\n"
     with dissected(raw) as dissection:
-        noted = [one.id for one in dissection.defects]
+        noted: list[str] = [one.id for one in dissection.defects]
     assert noted.count("header.line_without_colon") == 64
     assert {"mime.parameter.duplicate", "mime.boundary.never_closed"} <= set(noted)
 

@@ -3,8 +3,11 @@
 import asyncio
 from typing import Final
 
+import msgspec
 from typing_extensions import override
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from qscan_contracts.intake import PROBLEM_CONTENT_TYPE, Problem
 
 MAX_HEAD_BYTES: Final = 1024 * 1024
 """Bounds whatever is no body: request line, fields, trailers, chunk extensions. 1,000 recipients in a query fit."""
@@ -73,6 +76,15 @@ class BoundedHttp(HttpToolsProtocol):
         if self._unread is not None:
             self._unread.cancel()
             self._unread = None
+
+    @override
+    def send_400_response(self, msg: str) -> None:
+        """A problem document (RFC 9457) like every other error, where uvicorn sends plain text."""
+        detail = f"{msg} Is it HTTP/1.1, and its URL shorter than 64 KiB?"
+        body = msgspec.json.encode(Problem(title="Bad Request", status=400, detail=detail))
+        head = f"HTTP/1.1 400 Bad Request\r\nContent-Type: {PROBLEM_CONTENT_TYPE}\r\n"
+        self.transport.write(f"{head}Content-Length: {len(body)}\r\nConnection: close\r\n\r\n".encode() + body)
+        self.transport.close()
 
     def _await_head(self) -> None:
         self._patience = self.loop.call_later(HEAD_TIMEOUT_S, self._give_up)

@@ -1,11 +1,9 @@
 """File names as rules compare them."""
 
-import re
 from dataclasses import dataclass
 
 from qscan_contracts.components import Component
 
-_PATH_SEPARATOR = re.compile(r"[/\\]")
 # Windows drops these from the end of a name, so `pif.` would be started as `pif`.
 _IGNORED_AT_END = ". \t"
 
@@ -31,8 +29,11 @@ def suffix(extension: str) -> str:
 def names_of(component: Component) -> tuple[Name, ...]:
     """Every name of a component, and the last element of each that is a path; without duplicates, in order."""
     texts = dict.fromkeys(
-        fold(text)
-        for candidate in component.names
-        for text in (candidate.text, _PATH_SEPARATOR.split(candidate.text)[-1])
+        fold(text) for candidate in component.names for text in (candidate.text, _last_element(candidate.text))
     )
     return tuple(Name(text, text.encode("utf-8", errors="replace")) for text in texts if text)
+
+
+def _last_element(path: str) -> str:
+    """What follows the last separator of either system."""
+    return path[max(path.rfind("/"), path.rfind("\\")) + 1 :]
