@@ -1,7 +1,7 @@
 """Load generators: each is a process of its own that sends its share one after another and prints what it took.
 
 They speak with plain sockets and prepared bytes, so that as little as possible of the two cores goes to them.
-``python -m benchmarks.load KIND`` reads a msgpack `Share` from standard input and writes a list of seconds.
+``python -m benchmarks.load`` reads a `Share` from standard input and writes the seconds of each request.
 """
 
 import os
@@ -10,11 +10,12 @@ import struct
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
 
 import msgspec
 
 OK = b"stream: OK\0"
+_READY = b"ready\n"
+_SIZE = struct.Struct(">Q")
 
 
 class Share(msgspec.Struct, frozen=True):
@@ -125,7 +126,7 @@ def _write(descriptor: int, data: bytes) -> None:
 
 
 def run(share: Share, generators: int) -> tuple[float, list[float]]:
-    """Split `share` over some generators at once; seconds from the first start to the last end, and of each request."""
+    """Split `share` over some generators at once; seconds from the start to the last end, and of each request."""
     processes = []
     for number in range(generators):
         items = share.items[number::generators] or share.items
@@ -133,35 +134,43 @@ def run(share: Share, generators: int) -> tuple[float, list[float]]:
         process = subprocess.Popen(
             [sys.executable, "-m", "benchmarks.load"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
         )
-        processes.append((process, msgspec.msgpack.encode(part)))
-    for process, part_bytes in processes:
         assert process.stdin is not None
-        process.stdin.write(part_bytes)
-        process.stdin.close()
-    started, took, ended = [], [], []
-    for process, _ in processes:
         assert process.stdout is not None
-        with process.stdout:
-            begin, end, seconds = msgspec.msgpack.decode(process.stdout.read(), type=tuple[float, float, list[float]])
+        payload = msgspec.msgpack.encode(part)
+        process.stdin.write(_SIZE.pack(len(payload)) + payload)
+        process.stdin.flush()
+        processes.append((process, process.stdin, process.stdout))
+    # Their own start must not be measured: all are ready before the first begins.
+    for _, _, stdout in processes:
+        stdout.read(len(_READY))
+    started = time.monotonic()
+    for _, stdin, _ in processes:
+        stdin.close()
+    took, ended = [], []
+    for process, _, stdout in processes:
+        with stdout:
+            end, seconds = msgspec.msgpack.decode(stdout.read(), type=tuple[float, list[float]])
         if process.wait() != 0:
             raise RuntimeError("a load generator failed; its text is above")
-        started.append(begin)
         ended.append(end)
         took += seconds
-    return max(ended) - min(started), took
+    return max(ended) - started, took
 
 
 KINDS = {"clamd": clamd, "api": api, "queue": queue}
 
 
-def main(_: Sequence[str]) -> int:
-    """Be one generator."""
-    share = msgspec.msgpack.decode(sys.stdin.buffer.read(), type=Share)
-    started = time.monotonic()
+def main() -> int:
+    """Be one generator: read the share, say that it is ready, begin when the other side closes."""
+    (size,) = _SIZE.unpack(sys.stdin.buffer.read(_SIZE.size))
+    share = msgspec.msgpack.decode(sys.stdin.buffer.read(size), type=Share)
+    sys.stdout.buffer.write(_READY)
+    sys.stdout.buffer.flush()
+    sys.stdin.buffer.read()
     took = KINDS[share.kind](share)
-    sys.stdout.buffer.write(msgspec.msgpack.encode((started, time.monotonic(), took)))
+    sys.stdout.buffer.write(msgspec.msgpack.encode((time.monotonic(), took)))
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv))
+    sys.exit(main())

@@ -23,7 +23,7 @@ from qscan_testkit.running_system import GUARDIAN, UP, RunningSystem, Tables
 
 MESSAGES = 2_000
 WARM_UP = 200
-GENERATORS = {"clamd": 4, "api": 8, "queue": 8}
+GENERATORS = {"clamd": 4, "api": 8, "queue": 12}
 QUEUE_CPU_RUNS = 200
 _TICKS = os.sysconf("SC_CLK_TCK")
 _PAGE = os.sysconf("SC_PAGE_SIZE")

@@ -1,6 +1,7 @@
 """The life of a service process: set up, run until a signal, end in order."""
 
 import asyncio
+import gc
 import signal
 import sys
 from collections.abc import Awaitable, Callable
@@ -11,6 +12,9 @@ from qscan_kit import log, telemetry
 from qscan_kit.errors import SettingsError
 from qscan_kit.settings import ServiceSettings, SettingsT, load
 
+GC_THRESHOLD = 20_000
+"""New objects between two looks for cycles; Python's 700 would look several times per message. What is loaded at the
+start is never looked at again. Together a tenth of the processor time of a message (docs/benchmarks.md)."""
 EXIT_FAILED = 1
 EXIT_SETTINGS = 78
 """EX_CONFIG of sysexits: starting again will not help until the configuration is changed."""
@@ -44,6 +48,9 @@ def run(
             loop.add_signal_handler(number, stop.set)
         await main(settings, stop)
 
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(GC_THRESHOLD)
     try:
         uvloop.run(until_signalled())
     except SettingsError as error:
