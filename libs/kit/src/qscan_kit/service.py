@@ -47,6 +47,8 @@ def run(
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop.set)
         await main(settings, stop)
+        # The loop gives the signals back when it is closed; a second one must not turn an orderly end into a killing.
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT})
 
     gc.collect()
     gc.freeze()
