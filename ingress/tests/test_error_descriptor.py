@@ -27,6 +27,7 @@ class Pipes:
     def __init__(self, ingressd: Ingressd, tmp_path: Path, program: Path | None = None) -> None:
         self.ingressd = ingressd
         self.program = program or ingressd.queue
+        self.log = tmp_path / "log"
         (tmp_path / "message").write_bytes(b"Subject: x\n\n")
         (tmp_path / "envelope").write_bytes(envelope(b"a@x", [b"b@x"]))
         self.files = [os.open(tmp_path / name, os.O_RDONLY | os.O_CLOEXEC) for name in ("message", "envelope")]
@@ -43,6 +44,9 @@ class Pipes:
                 ends[number] = reader
             elif kind == "file":
                 ends[number] = self.files[0]
+            elif kind == "written file":
+                opened.append(os.open(self.log, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC))
+                ends[number] = opened[-1]
             elif kind == "read and write":
                 both = os.open(f"/proc/self/fd/{writer}", os.O_RDWR | os.O_CLOEXEC)
                 opened.append(both)
@@ -110,6 +114,7 @@ def pipes(rejecting: Ingressd, tmp_path: Path) -> Pipes:
         ({4: "pipe"}, {"ERROR_FD": "99999999999999999999"}, 4),
         ({4: "pipe"}, {"ERROR_FD": "-1"}, 4),
         ({6: "file", 4: "pipe"}, {}, 4),
+        ({6: "written file", 4: "pipe"}, {}, 4),
         ({6: "read side", 4: "pipe"}, {}, 4),
         ({6: "read and write", 4: "pipe"}, {}, 4),
     ],
@@ -126,6 +131,7 @@ def test_the_first_that_is_a_pipe_for_writing(
     [
         ({}, {}),
         ({6: "file"}, {}),
+        ({6: "written file"}, {}),
         ({6: "read side", 4: "read side"}, {}),
         ({6: "read and write"}, {}),
         ({5: "pipe", 7: "pipe"}, {}),

@@ -16,6 +16,7 @@ from qscan_contracts.vocabulary import Effects, SpamFilter
 from qscan_testkit.fake_unpacker import FakeUnpacker, answer, edits
 from qscan_testkit.folders import let_others_through
 from qscan_testkit.ingress_process import TOKEN, Ingressd
+from qscan_testkit.polling import poll_until
 from qscan_testkit.qmail_callers import envelope, inject, qmtpd, smtpd
 from qscan_testkit.spawning import spawn
 
@@ -272,21 +273,14 @@ def test_more_than_max_connections_are_deferred(start_ingressd: Any, unpacker: F
     """At once, and with a text; those in hand are not disturbed."""
     ingressd = start_ingressd(unpacker, max_connections="2")
     caller = ingressd.caller()
-    with caller.open() as one, caller.open() as two:
+    before = ingressd.open_descriptors()
+    with caller.open() as one, caller.open():
         one.write_message(MESSAGE)
-        two.write_message(MESSAGE)
-        assert _until_busy(ingressd) == "Zmail scanner is busy, please try again later (#4.3.0)"
+        poll_until(lambda: ingressd.open_descriptors() >= before + 6)  # both are introduced
+        assert caller.send(MESSAGE).answer == "Zmail scanner is busy, please try again later (#4.3.0)"
         one.end_message()
         one.write_envelope(envelope(b"a@x", [b"b@x"]))
         assert one.finish().accepted
-
-
-def _until_busy(ingressd: Ingressd) -> str:
-    """The first answer that is not success: the two others may not have connected yet."""
-    for _ in range(100):
-        if said := ingressd.caller().send(MESSAGE).answer:
-            return said
-    return ""
 
 
 def test_a_full_spool_defers(start_ingressd: Any, unpacker: FakeUnpacker, tmp_path: Path) -> None:

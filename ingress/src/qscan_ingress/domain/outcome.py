@@ -13,6 +13,7 @@ from typing import assert_never
 from qscan_contracts.envelope import address_from_text, address_to_text
 from qscan_contracts.ids import ScanId, Sha256
 from qscan_contracts.intake import Decision, RecipientAnswer, SmtpReply
+from qscan_contracts.texts import printable_ascii
 from qscan_contracts.vocabulary import Disposition
 from qscan_ingress.domain.edits import BadEditsError, EditedMessage, plan
 from qscan_ingress.domain.envelope import Envelope
@@ -175,7 +176,7 @@ def _reply_text(letter: str, smtp: SmtpReply | None, kind: int, default: str, co
     """
     text = default
     if smtp is not None and smtp.code // 100 == kind and smtp.text.strip():
-        text = "".join(c if " " <= c <= "~" else "?" for c in smtp.text.strip())
+        text = printable_ascii(smtp.text.strip())
     own = _ENHANCED_CODE.search(text)
     if own:
         text = text[: own.start()]
