@@ -294,6 +294,12 @@ def test_a_deadline_beyond_all_numbers_is_the_latest_one(unpacker: Unpacker) -> 
     assert unpacker.post_framed(b'{"deadline_ms": 1' + b"0" * 400 + b"}").status_code == 200
 
 
+def test_too_many_recipients_are_a_problem(unpacker: Unpacker) -> None:
+    """Above `max_recipients`, however small the envelope."""
+    is_problem(unpacker.post_framed({"rcpt_to": [""] * 50_001, "effects": "none"}), 400)
+    assert unpacker.post_framed({"rcpt_to": ["a@b"] * 50_000, "effects": "none"}).json()["disposition"] == "deliver"
+
+
 def test_other_content_types_and_paths_are_problems(unpacker: Unpacker) -> None:
     """400, 404 and 405."""
     is_problem(unpacker.client.post("/v1/scan", content=b"x", headers={"Content-Type": "text/plain"}), 400)

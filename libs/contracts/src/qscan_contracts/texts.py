@@ -17,6 +17,11 @@ def one_line(text: str, max_characters: int) -> str:
     return cleaned[: max_characters - 1].rstrip() + _ELLIPSIS
 
 
+def printable_ascii(text: str) -> str:
+    """Text as printable ASCII in one line, character by character; anything else becomes a question mark."""
+    return "".join(character if " " <= character <= "~" else "?" for character in text)
+
+
 def address_token(text: str) -> str:
     r"""An envelope address as printable ASCII; `address_from_text` reads it back to the same bytes.
 

@@ -19,6 +19,7 @@ from qscan_contracts.intake import (
 )
 from qscan_contracts.reports import Clean, Detected, EngineReport, Unscanned
 from qscan_contracts.scanning import SpamScore
+from qscan_contracts.texts import printable_ascii
 from qscan_contracts.vocabulary import ActionKind, Disposition
 from qscan_unpacker.domain.decision import Decision
 
@@ -39,8 +40,8 @@ def smtp_reply(disposition: Disposition, text: str) -> SmtpReply | None:
 
 
 def clean_line(text: str, max_length: int) -> str:
-    """Text that is safe in an SMTP line, a header or a log: printable ASCII in one line."""
-    return "".join(character if " " <= character <= "~" else "?" for character in text)[:max_length]
+    """Text that is safe in an SMTP line, a header or a log, cut."""
+    return printable_ascii(text)[:max_length]
 
 
 def answer(

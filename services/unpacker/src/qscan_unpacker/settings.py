@@ -20,6 +20,11 @@ class Settings(ServiceSettings):
     )
     spool_dir: AbsolutePath = Field(Path("/var/spool/qscan"), description="Where messages above 1 MiB are spooled.")
     max_message_bytes: int = Field(100_000_000, gt=0, description="Larger messages are refused with 413.")
+    max_recipients: int = Field(
+        50_000,
+        gt=0,
+        description="More in one envelope are refused with 400: answers and reports would not fit the bus.",
+    )
     max_messages_in_flight: int = Field(64, gt=0, description="More are refused with 503 until some are done.")
     body_timeout_s: float = Field(60, gt=0, description="How long a request body may take to arrive.")
     deadline_s: float = Field(240, gt=5, description="The deadline of a request that does not bring its own.")

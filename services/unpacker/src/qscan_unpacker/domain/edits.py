@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from qscan_contracts.decisions import Action
 from qscan_contracts.intake import Edit
 from qscan_contracts.scanning import SpamScore
+from qscan_contracts.texts import printable_ascii
 from qscan_contracts.vocabulary import ActionKind
 from qscan_unpacker.dissection.headers import Header
 
@@ -58,4 +59,4 @@ def line_ending(raw: bytes | memoryview) -> bytes:
 
 def _safe(text: str) -> bytes:
     """Text as one header line: no control characters, nothing outside ASCII."""
-    return "".join(character if " " <= character <= "~" else "?" for character in text).encode("ascii")
+    return printable_ascii(text).encode("ascii")

@@ -110,6 +110,8 @@ class Intake:
                 self._authorise(request, envelope)
             case _:
                 raise malformed(f"Content-Type must be {RAW_CONTENT_TYPE} or {FRAMED_CONTENT_TYPE}")
+        if len(envelope.rcpt_to) > self.settings.max_recipients:
+            raise malformed(f"more than {self.settings.max_recipients} recipients; raise max_recipients or split them")
         return envelope
 
     def _authorise(self, request: Request, envelope: FramedEnvelope) -> None:
