@@ -16,8 +16,8 @@ QUEUE = "qscan-queue"
 """Stands for the program of any message that is under way."""
 LONGEST_STOP_S = 12.0
 _SHORTEST_STOP_S = 0.5
-_LONGEST_PAUSE_S = 0.8
-_RECOVERY_S = 3.0
+_LONGEST_PAUSE_S = 0.6
+_RECOVERY_S = 2.0
 _APPEAR_TIMEOUT_S = 60.0
 _STOPPING_AT_ONCE = 2
 

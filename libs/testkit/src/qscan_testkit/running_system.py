@@ -10,6 +10,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -201,26 +202,32 @@ class RunningSystem:
         """Send a signal to one part, and keep hold of the process that got it. Raises NotRunningError."""
         return Signalled(self.pid(part), part, number)
 
-    def is_ready(self, part: str) -> bool:
+    def is_ready(self, part: str, *, timeout_s: float = _HEALTH_TIMEOUT_S) -> bool:
         """Whether a service of ours says so itself; for a part without ``/readyz``: whether it runs."""
         entry = self._services().get("services", {}).get(part, {})
         if not entry.get("pid"):
             return False
         health = entry.get("health")
-        return http_status(f"{health}/readyz") == http.HTTPStatus.OK if health else True
+        return http_status(f"{health}/readyz", timeout_s=timeout_s) == http.HTTPStatus.OK if health else True
 
-    def _unready(self) -> list[str]:
-        """Which parts are not ready now."""
+    def _unready(self, deadline: float) -> list[str]:
+        """Which parts are not ready now, or do not say so until `deadline`, of the monotonic clock."""
         if self._process is None or self._process.poll() is not None:
             return [UP]
-        return [part for part in self._services().get("services", {UP: None}) if not self.is_ready(part)]
+
+        def is_ready(part: str) -> bool:
+            left_s = deadline - time.monotonic()
+            return left_s > 0 and self.is_ready(part, timeout_s=min(left_s, _HEALTH_TIMEOUT_S))
+
+        return [part for part in self._services().get("services", {UP: None}) if not is_ready(part)]
 
     def await_ready(self, *, timeout_s: float = START_TIMEOUT_S) -> None:
         """Wait until every part is ready. Raises TimeoutError that says what is not."""
+        deadline = time.monotonic() + timeout_s
         try:
-            poll_until(lambda: not self._unready(), timeout_s, pause_s=0.1)
+            poll_until(lambda: not self._unready(deadline), timeout_s, pause_s=0.1)
         except TimeoutError:
-            missing = self._unready()
+            missing = self._unready(time.monotonic() + _HEALTH_TIMEOUT_S)
             message = f"not ready within {timeout_s:g} s: {', '.join(missing)}; qscan up said:\n{self.told}"
             raise TimeoutError(message) from None
 
@@ -277,10 +284,10 @@ def _lives(pid: int) -> bool:
     return state not in "ZX"
 
 
-def http_status(url: str) -> int:
+def http_status(url: str, *, timeout_s: float = _HEALTH_TIMEOUT_S) -> int:
     """The status of a GET, or 0 when there is no answer."""
     host, _, path = url.removeprefix("http://").partition("/")
-    connection = http.client.HTTPConnection(host, timeout=_HEALTH_TIMEOUT_S)
+    connection = http.client.HTTPConnection(host, timeout=timeout_s)
     try:
         connection.request("GET", f"/{path}")
         return connection.getresponse().status
