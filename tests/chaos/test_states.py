@@ -30,6 +30,9 @@ NO_ANSWER = "Zmail scanner gave no answer, please try again later (#4.3.0)"
 NOT_AVAILABLE = "Zmail scanner is not available, please try again later (#4.3.0)"
 NOT_STORED = "Zmessage could not be stored now, try again later (#4.3.0)"
 CRASHED = "Zqq crashed (#4.3.0)"
+CALLER_TIMEOUT_S = 60.0
+"""Above the deadline of these systems and 15 s."""
+LONGEST_HANG_S = 60
 STORE_DISK_BYTES = 48_000_000
 SETTLE_TIMEOUT_S = 40.0
 """An event that was delivered to an archiver that died comes again after 15 s."""
@@ -52,11 +55,18 @@ class StoreDisk:
     @contextmanager
     def hanging(self) -> Iterator[None]:
         """Whoever writes waits until the end of the block."""
+        # Nobody can end a process that waits for a frozen disk, so somebody else thaws it if this one is killed.
+        thaw = ["fsfreeze", "--unfreeze", str(self._path)]
         subprocess.run(["fsfreeze", "--freeze", str(self._path)], check=True, capture_output=True)
+        watchdog = subprocess.Popen(
+            ["/bin/sh", "-c", f'sleep {LONGEST_HANG_S}; exec "$@"', "sh", *thaw], process_group=0
+        )
         try:
             yield
         finally:
-            subprocess.run(["fsfreeze", "--unfreeze", str(self._path)], check=True, capture_output=True)
+            subprocess.run(thaw, check=True, capture_output=True)
+            os.killpg(watchdog.pid, signal.SIGKILL)
+            watchdog.wait()
 
     def unmount(self) -> None:
         """At the end of the tests."""
@@ -115,7 +125,7 @@ class Mail:
     @contextmanager
     def sent(self, caller: QmailCaller | None = None) -> Iterator[QueueCall]:
         """It is on its way, and its caller waits for the answer."""
-        with (caller or self.system.caller()).open() as call:
+        with (caller or self.system.caller()).open(timeout_s=CALLER_TIMEOUT_S) as call:
             self.write_to(call)
             yield call
 

@@ -33,6 +33,8 @@ _SPAM_FILTERED = 0.15
 _SLOW = 0.2
 _SLOW_PAUSE_S = 0.3
 _PAUSE_S = (0.05, 0.25)
+_PAUSE_AFTER_FAILURE_S = (0.2, 0.6)
+"""A failure may take no time at all, and an outage is to be no flood of them."""
 
 
 def message(kind: Kind, token: str, size: int, random_source: random.Random) -> bytes:
@@ -130,8 +132,8 @@ class MailLoad:
         while not self._end.is_set():
             count += 1
             token = f"{number}-{count}-{source.randbytes(6).hex()}"
-            self.send(_choose(_KINDS, source), token, source.randint(*_choose(_SIZES, source)), source)
-            self._end.wait(source.uniform(*_PAUSE_S))
+            answered = self.send(_choose(_KINDS, source), token, source.randint(*_choose(_SIZES, source)), source)
+            self._end.wait(source.uniform(*(_PAUSE_S if answered.accepted else _PAUSE_AFTER_FAILURE_S)))
 
     def send(self, kind: Kind, token: str, size: int, source: random.Random) -> Answered:
         """Send one message and write down what was answered."""
