@@ -44,16 +44,27 @@ def edges(system: RunningSystem, scan_id: str) -> set[tuple[str, str]]:
     return {(name(by_id[span["parent"]]), name(span)) for span in by_id.values() if span["parent"] in by_id}
 
 
-def scan_id_of(system: RunningSystem) -> str:
-    """The scan id of the message that ingressd told of last."""
-    lines = [json.loads(line) for line in system.log("ingress").splitlines() if line.startswith("{")]
-    return str([line for line in lines if line.get("event") == "message"][-1]["scan_id"])
+def told(system: RunningSystem) -> list[Span]:
+    """What ingressd has logged of messages; it does so a moment after it has answered."""
+    lines = [json.loads(line) for line in system.log("ingress").splitlines() if line.endswith("}")]
+    return [line for line in lines if line.get("event") == "message"]
+
+
+def scan_id_of_the_next(system: RunningSystem, send: Callable[[], None]) -> str:
+    """The scan id of the message that `send` sends."""
+    before = len(told(system))
+    send()
+    poll_until(lambda: len(told(system)) > before, SETTLED_S)
+    return str(told(system)[-1]["scan_id"])
 
 
 def test_one_trace_from_the_ingress_to_the_engine_and_downstream(system: RunningSystem) -> None:
     """Every hop is a child of the hop before it, over HTTP, NATS requests and the event stream."""
-    assert system.caller().send(messages.eicar(), b"a@example.org", [b"b@example.org"]).exit_code == 0
-    scan_id = scan_id_of(system)
+
+    def send() -> None:
+        assert system.caller().send(messages.eicar(), b"a@example.org", [b"b@example.org"]).exit_code == 0
+
+    scan_id = scan_id_of_the_next(system, send)
     expected = {
         ("ingress: ingress.message", "unpacker: scan"),
         ("unpacker: scan", "unpacker: unpack"),
@@ -71,12 +82,16 @@ def test_one_trace_from_the_ingress_to_the_engine_and_downstream(system: Running
 
 def test_no_log_and_no_span_tells_whose_message_it_was(system: RunningSystem) -> None:
     """Addresses, subjects and file names are in no log and in no trace; the scan id is in both."""
+    scan_id = ""
     for message in (
         messages.message(subject=SUBJECT, attachments=((FILE_NAME, b"harmless"),)),
         messages.message(subject=SUBJECT, attachments=((FILE_NAME, messages.EICAR.encode()),)),
     ):
-        assert system.caller().send(message, SENDER, [RECIPIENT]).exit_code == 0
-    scan_id = scan_id_of(system)
+
+        def send(message: bytes = message) -> None:
+            assert system.caller().send(message, SENDER, [RECIPIENT]).exit_code == 0
+
+        scan_id = scan_id_of_the_next(system, send)
     poll_until(lambda: edges(system, scan_id), SETTLED_S)
     poll_until(lambda: any(one["name"] == "process event.notice" for one in spans(system)), SETTLED_S)
     written = "".join(
