@@ -148,6 +148,10 @@ class TestMemory:
         """Names with blanks are written as octal numbers in the list."""
         assert is_in_memory(Path(folder), self.MOUNTS) is expected
 
+    def test_a_root_that_is_not_listed_is_a_disk(self):
+        """As in a chroot."""
+        assert is_in_memory(Path("/srv/x"), "proc /proc proc rw 0 0\n") is False
+
 
 class TestChildLog:
     def test_the_last_words_are_those_since_the_last_start(self, tmp_path):

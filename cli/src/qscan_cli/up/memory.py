@@ -13,5 +13,6 @@ def is_in_memory(folder: Path, mounts: str | None = None) -> bool:
         _, point, kind, *_ = line.split(" ")
         kinds[Path(point.encode("ascii", "replace").decode("unicode_escape"))] = kind  # blanks are written as \040
     place = folder.resolve()
-    nearest = next(point for point in (place, *place.parents) if point in kinds)
-    return kinds[nearest] in _IN_MEMORY
+    # In a chroot the root itself may not be in the list.
+    nearest = next((point for point in (place, *place.parents) if point in kinds), None)
+    return nearest is not None and kinds[nearest] in _IN_MEMORY
