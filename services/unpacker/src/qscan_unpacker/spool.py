@@ -29,6 +29,7 @@ class RawMessage:
         self._memory = bytearray()
         self._descriptor = -1
         self._map: mmap.mmap | None = None
+        self._whole: bytes | None = None
         self.size = 0
 
     def __enter__(self) -> Self:
@@ -69,7 +70,9 @@ class RawMessage:
     def view(self) -> bytes | memoryview:
         """All bytes, to read; valid until this object is left."""
         if self._descriptor < 0:
-            return bytes(self._memory)
+            if self._whole is None:
+                self._whole = bytes(self._memory)
+            return self._whole
         if self._map is None:
             self._map = mmap.mmap(self._descriptor, self.size, prot=mmap.PROT_READ)
         return memoryview(self._map)
@@ -77,7 +80,7 @@ class RawMessage:
     def content(self) -> HeldContent:
         """All bytes as held content."""
         if self._descriptor < 0:
-            return MemoryContent(bytes(self._memory))
+            return MemoryContent(self.view())
         return FileContent(self._descriptor, 0, self.size)
 
 
