@@ -23,7 +23,8 @@ class Component(Struct, frozen=True, omit_defaults=True):
         path: decimal indices joined by ``.``; ``""`` is the raw message.
         parent: the path of the component or entity that it was found in; ``None`` for the raw message.
         depth: the number of containers around it; 0 for the raw message.
-        size: bytes of the decoded content.
+        size: bytes of the decoded content; what its container states where the content could not be had.
+        sha256: of the decoded content; ``""`` where it could not be had: then the unpacker reports why.
         content_type: the declared type, lower case, ``type/subtype``; ``""`` when nothing is declared.
         detected_type: the type by content, ``""`` when unknown.
         encrypted: the content could not be read without a key that we do not have.

@@ -122,6 +122,8 @@ class NameSource(StrEnum):
     CONTENT_LOCATION = "content_location"
     MEMBER = "member"
     UUENCODE = "uuencode"
+    YENC = "yenc"
+    BINHEX = "binhex"
 
 
 class EngineRole(StrEnum):

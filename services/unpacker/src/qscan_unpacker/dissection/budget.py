@@ -10,10 +10,19 @@ class Limits:
 
     max_depth: int = 50
     max_components: int = 2_000
-    max_decoded_bytes: int = 1_000_000_000
+    max_component_bytes: int = 250_000_000
+    max_decoded_bytes: int = 500_000_000
+    max_ratio: int = 250
+    """Bytes that come out of a container for each byte of it."""
+    ratio_counts_above_bytes: int = 16_000_000
+    """Less than this may come out at any ratio: a small file of zeros harms nobody."""
     max_header_bytes: int = 262_144
     max_header_lines: int = 5_000
-    max_dissection_s: float = 30.0
+    max_parameters: int = 500
+    """Of one header field."""
+    max_password_attempts: int = 64
+    max_dissection_s: float = 8.0
+    """Of CPU time, so that a busy machine does not make an ordinary message a bomb."""
 
 
 class OverBudgetError(Exception):

@@ -1,0 +1,1 @@
+"""Openers of containers: archives, office files, wrapped messages. They run in the sandbox only, never in the service."""
