@@ -1,1 +1,1 @@
-"""Openers of containers: archives, office files, wrapped messages. They run in the sandbox only, never in the service."""
+"""Openers of containers: archives, office files, wrapped messages. They run in the sandbox, never in the service."""
