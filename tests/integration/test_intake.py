@@ -139,7 +139,7 @@ def is_problem(answer: httpx.Response, status: int) -> None:
 
 
 def test_clean_message(unpacker: Unpacker) -> None:
-    """Every key of DESIGN §4 is there; one report per component."""
+    """Every key of DESIGN §4 is there, and how many findings the answer leaves out; one report per component."""
     answer = unpacker.post().json()
     assert set(answer) == {
         "scan_id",
@@ -150,6 +150,7 @@ def test_clean_message(unpacker: Unpacker) -> None:
         "smtp",
         "edits",
         "findings",
+        "findings_left_out",
         "components",
         "spam",
         "raw_size",

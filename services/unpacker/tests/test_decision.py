@@ -197,6 +197,16 @@ def test_defects_that_hide_content_are_quarantined() -> None:
     assert decided(Clean(), defects=("mime.boundary.never_closed",)).verdict is Verdict.CLEAN
 
 
+def test_a_defect_at_two_places_is_two_findings() -> None:
+    """Each keeps its place, for people; equal ones, noted for two groups of recipients, are one."""
+    seen = tuple(defect("base64.junk", RAW_PATH, offset=offset, length=2) for offset in (10, 20))
+    groups = (group(indices=(0,)), group(indices=(1,)))
+    decision = decide(
+        Facts(recipient_count=2, reports=Reports([]), defects=seen, policy=PolicyAnswer("v1", groups), spam=None)
+    )
+    assert [(one.id, one.defect) for one in decision.findings] == [("base64.junk", one) for one in seen]
+
+
 @pytest.mark.parametrize(
     "policy",
     [

@@ -2,6 +2,7 @@
 
 from msgspec import Struct
 
+from qscan_contracts.defects import Defect
 from qscan_contracts.ids import ComponentPath, FindingId
 from qscan_contracts.vocabulary import ActionKind, EngineRole, QuarantineClass, UnscannedReason
 
@@ -36,6 +37,7 @@ class Finding(Struct, frozen=True, omit_defaults=True):
         source: who found it: ``unpacker``, ``policy``, ``spam``, ``av``.
         component: the path of the component concerned; ``""`` for the message.
         detail: one line for people, from the rule. Cleaned of control characters.
+        defect: what the dissector noted, where that is what the finding is about: its place and its rule.
     """
 
     id: FindingId
@@ -43,6 +45,7 @@ class Finding(Struct, frozen=True, omit_defaults=True):
     component: ComponentPath
     action: Action
     detail: str = ""
+    defect: Defect | None = None
 
 
 class SignatureRow(Struct, frozen=True, tag="signature"):

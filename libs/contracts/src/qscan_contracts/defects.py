@@ -25,8 +25,10 @@ class Defect(Struct, frozen=True, omit_defaults=True):
 
     Attributes:
         component: the entity in which it was seen.
-        offset: bytes from the start of the raw message, or of the component where that is not literal in it.
+        offset: bytes from the start of the raw message, or of the component's content where `in_content` says so.
         length: bytes concerned; 0 for «here».
+        detail: what was seen there, in one line for people: which limit, which names ….
+        in_content: the place is in the decoded content of `component`, which is not literal in the raw message.
     """
 
     id: FindingId
@@ -36,6 +38,7 @@ class Defect(Struct, frozen=True, omit_defaults=True):
     rfc: str
     hides_content: bool
     detail: str = ""
+    in_content: bool = False
 
 
 def _kind(id_: str, rfc: str, *, hides: bool, title: str) -> tuple[FindingId, DefectKind]:
@@ -124,11 +127,19 @@ CATALOGUE: dict[FindingId, DefectKind] = dict(
 """Every defect that the dissector can note (facts §5, field-lessons §4.1). Ids are added, never renamed."""
 
 
-def defect(id_: str, component: ComponentPath, *, offset: int, length: int = 0, detail: str = "") -> Defect:
+def defect(
+    id_: str,
+    component: ComponentPath,
+    *,
+    offset: int,
+    length: int = 0,
+    detail: str = "",
+    in_content: bool = False,
+) -> Defect:
     """A defect of a kind in the catalogue.
 
     Raises:
         KeyError: `id_` is not in the catalogue: a bug of ours.
     """
     kind = CATALOGUE[FindingId(id_)]
-    return Defect(kind.id, component, offset, length, kind.rfc, kind.hides_content, detail)
+    return Defect(kind.id, component, offset, length, kind.rfc, kind.hides_content, detail, in_content)

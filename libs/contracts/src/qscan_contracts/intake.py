@@ -48,17 +48,37 @@ class Edit(Struct, frozen=True):
 
 
 class FindingAnswer(Struct, frozen=True):
-    """A finding as it is told."""
+    """A finding as it is told. What stands below `detail` is known of the dissector's defects only.
+
+    Attributes:
+        detail: one line for people: the rule's text, the signature's name, what kind of defect it is.
+        evidence: what was seen there, in one line for people: which limit, which names ….
+        offset: where, in bytes from the start of the raw message; see `in_content`.
+        length: bytes concerned; 0 for «here».
+        in_content: `offset` counts from the start of the component's decoded content instead.
+        rfc: the rule that is broken, for example ``RFC 2046 §5.1.1``; may be ``""`` for a defect, too.
+        hides_content: whether readers that differ here may see content that another does not see.
+    """
 
     id: FindingId
     source: str
     component: ComponentPath
     action: ActionKind
     detail: str
+    evidence: str = ""
+    offset: int | None = None
+    length: int | None = None
+    in_content: bool = False
+    rfc: str = ""
+    hides_content: bool | None = None
 
 
 class ReportAnswer(Struct, frozen=True):
-    """An engine's report as it is told; `outcome` is ``clean``, ``detected`` or ``unscanned``."""
+    """An engine's report as it is told; `outcome` is ``clean``, ``detected`` or ``unscanned``.
+
+    `detail` says more about `reason`, in one line for people: which limit was hit, what the engine said. It is for
+    those who may see the answer as a whole, so for nobody who only sends mail.
+    """
 
     engine: str
     engine_version: str
@@ -68,10 +88,21 @@ class ReportAnswer(Struct, frozen=True):
     reason: UnscannedReason | None
     retryable: bool
     cached: bool
+    detail: str = ""
 
 
 class ComponentAnswer(Struct, frozen=True):
-    """A component as it is told; `names` holds every candidate file name."""
+    """A component as it is told.
+
+    Attributes:
+        parent: the path of the component or entity that it was found in; null for the raw message.
+        names: every candidate file name.
+        size: bytes of the decoded content; what its container states where `sha256` is empty.
+        sha256: of the decoded content; ``""`` where that could not be had: then a report of the unpacker says why.
+        encrypted: the content could not be read without a key that qscan does not have.
+        offset: where the encoded content begins in the raw message, in bytes; null when it is not literally there.
+        encoded_size: how many bytes of the raw message it takes there.
+    """
 
     path: ComponentPath
     parent: ComponentPath | None
@@ -82,6 +113,9 @@ class ComponentAnswer(Struct, frozen=True):
     size: int
     sha256: Sha256
     reports: tuple[ReportAnswer, ...]
+    encrypted: bool = False
+    offset: int | None = None
+    encoded_size: int | None = None
 
 
 class SpamScoreAnswer(Struct, frozen=True):
@@ -94,7 +128,13 @@ class SpamScoreAnswer(Struct, frozen=True):
 
 
 class ScanAnswer(Struct, frozen=True, kw_only=True):
-    """The answer to a scan. `components` is left out (`OMITTED`) with ``?detail=decision``."""
+    """The answer to a scan.
+
+    Attributes:
+        findings: those with the strictest actions, where there are too many for an answer.
+        findings_left_out: how many more there were; all of them counted for the decision.
+        components: left out (`OMITTED`) with ``?detail=decision``.
+    """
 
     scan_id: ScanId
     verdict: Verdict
@@ -110,6 +150,7 @@ class ScanAnswer(Struct, frozen=True, kw_only=True):
     raw_sha256: Sha256
     rules_version: str
     timing_ms: dict[str, float]
+    findings_left_out: int = 0
 
 
 class Decision(Struct, frozen=True, kw_only=True):

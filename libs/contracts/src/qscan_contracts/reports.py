@@ -17,7 +17,10 @@ class Detected(Struct, frozen=True, tag="detected"):
 
 
 class Unscanned(Struct, frozen=True, tag="unscanned"):
-    """The engine did not look, or not at everything. `detail` is for the log, never for a stranger."""
+    """The engine did not look, or not at everything.
+
+    `detail` is for the log and for people of the site, who may ask the intake API; never for the sender.
+    """
 
     reason: UnscannedReason
     retryable: bool

@@ -1,6 +1,8 @@
 """The answer of the intake API, from what was found and decided (DESIGN §4)."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+
+from msgspec.structs import replace
 
 from qscan_contracts.components import Component
 from qscan_contracts.decisions import Finding
@@ -19,14 +21,17 @@ from qscan_contracts.intake import (
 )
 from qscan_contracts.reports import Clean, Detected, EngineReport, Unscanned
 from qscan_contracts.scanning import SpamScore
-from qscan_contracts.texts import printable_ascii
-from qscan_contracts.vocabulary import ActionKind, Disposition
+from qscan_contracts.texts import one_line, printable_ascii
+from qscan_contracts.vocabulary import RIDERS, STRICTNESS, ActionKind, Disposition
 from qscan_unpacker.domain.decision import Decision
 
 REJECT_CODE, DEFER_CODE = 554, 451
 MAX_TEXT = 200
 """The MTA keeps 255 bytes of the whole line (facts §1.3); the class letter and our codes need some of them."""
+MAX_EVIDENCE = 400
+"""What was seen may be two long file names that differ at their ends."""
 MAX_FINDINGS = 1_000
+_UNNOTICED = frozenset({ActionKind.OFF, ActionKind.LOG})
 
 
 def smtp_reply(disposition: Disposition, text: str) -> SmtpReply | None:
@@ -58,6 +63,7 @@ def answer(
     timing_ms: dict[str, float],
 ) -> ScanAnswer:
     """Put the answer together. `components` is None with ``?detail=decision``."""
+    findings = strictest(decision.findings, MAX_FINDINGS)
     return ScanAnswer(
         scan_id=scan_id,
         verdict=decision.verdict,
@@ -69,7 +75,8 @@ def answer(
         ),
         smtp=smtp_reply(decision.disposition, decision.sender_text),
         edits=edits,
-        findings=tuple(_finding(finding) for finding in decision.findings[:MAX_FINDINGS]),
+        findings=tuple(_finding(finding) for finding in findings),
+        findings_left_out=len(decision.findings) - len(findings),
         components=OMITTED if components is None else tuple(_components(components, reports)),
         spam=None if spam is None else SpamScoreAnswer(spam.engine, spam.score, spam.required, spam.symbols),
         raw_size=raw.size,
@@ -79,9 +86,41 @@ def answer(
     )
 
 
+def strictest(findings: Sequence[Finding], max_findings: int) -> Sequence[Finding]:
+    """At most `max_findings`, in their order: of too many those that explain the disposition."""
+    if len(findings) <= max_findings:
+        return findings
+    strictest_first = sorted(range(len(findings)), key=lambda index: -_strictness(findings[index].action.kind))
+    return [findings[index] for index in sorted(strictest_first[:max_findings])]
+
+
+def _strictness(kind: ActionKind) -> int:
+    """That of the disposition; riders that nobody notices count least."""
+    if kind in _UNNOTICED:
+        return -1
+    return STRICTNESS[Disposition.DELIVER if kind in RIDERS else Disposition(kind.value)]
+
+
 def _finding(finding: Finding) -> FindingAnswer:
-    action: ActionKind = finding.action.kind
-    return FindingAnswer(finding.id, finding.source, finding.component, action, clean_line(finding.detail, MAX_TEXT))
+    told = FindingAnswer(
+        finding.id,
+        finding.source,
+        finding.component,
+        finding.action.kind,
+        clean_line(finding.detail, MAX_TEXT),
+    )
+    defect = finding.defect
+    if defect is None:
+        return told
+    return replace(
+        told,
+        evidence=one_line(defect.detail, MAX_EVIDENCE),
+        offset=defect.offset,
+        length=defect.length,
+        in_content=defect.in_content,
+        rfc=defect.rfc,
+        hides_content=defect.hides_content,
+    )
 
 
 def _components(components: Iterable[Component], reports: Iterable[EngineReport]) -> Iterable[ComponentAnswer]:
@@ -100,18 +139,21 @@ def _components(components: Iterable[Component], reports: Iterable[EngineReport]
             one.size,
             one.sha256,
             tuple(by_path.get(one.path, ())),
+            one.encrypted,
+            one.offset,
+            one.encoded_size,
         )
 
 
 def _report(report: EngineReport) -> ReportAnswer:
-    outcome, signature_name, reason, retryable = "clean", None, None, False
+    outcome, signature_name, reason, retryable, detail = "clean", None, None, False, ""
     match report.outcome:
         case Clean():
             pass
         case Detected(name):
             outcome, signature_name = "detected", name
-        case Unscanned(why, may_retry):
-            outcome, reason, retryable = "unscanned", why, may_retry
+        case Unscanned(why, may_retry, more):
+            outcome, reason, retryable, detail = "unscanned", why, may_retry, one_line(more, MAX_EVIDENCE)
     return ReportAnswer(
         report.engine,
         report.engine_version,
@@ -121,4 +163,5 @@ def _report(report: EngineReport) -> ReportAnswer:
         reason,
         retryable,
         report.cached,
+        detail,
     )

@@ -199,7 +199,7 @@ def _account(request: ScanRequest, result: ScanAnswer, dissection: Dissection) -
         bytes=result.raw_size,
         components=len(dissection.found),
         recipients=len(result.recipients),
-        findings=[finding.id for finding in result.findings][:20],
+        findings=list(dict.fromkeys(finding.id for finding in result.findings))[:20],
         spam_score=result.spam.score if result.spam else None,
         rules_version=result.rules_version,
         timing_ms=result.timing_ms,

@@ -207,7 +207,7 @@ def _weigh_defect(defect: Defect, table: DecisionTable) -> Weighed:
     )
     kind = CATALOGUE.get(defect.id)
     title = kind.title if kind is not None else defect.id
-    finding = Finding(defect.id, "unpacker", defect.component, action, title)
+    finding = Finding(defect.id, "unpacker", defect.component, action, title, defect)
     return Weighed(finding, Verdict.POLICY, title, action.text or "message is malformed")
 
 
