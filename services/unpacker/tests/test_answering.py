@@ -58,7 +58,8 @@ def by_rule(kind: ActionKind, number: int = 0) -> Finding:
 
 def test_a_defect_is_told_with_its_place_and_its_rule():
     """Without them nobody finds in the message what was seen."""
-    seen = defect("archive.overlap", ComponentPath("2"), offset=12, length=34, detail="a.txt, ü.exe", in_content=True)
+    zip_file = ComponentPath("2")
+    seen = defect("archive.overlap", zip_file, offset=12, length=34, detail="a.txt, ü.exe", within=zip_file)
     finding = Finding(seen.id, "unpacker", seen.component, Action(ActionKind.QUARANTINE), "members overlap", seen)
     assert told(finding).findings == (
         FindingAnswer(
@@ -70,7 +71,7 @@ def test_a_defect_is_told_with_its_place_and_its_rule():
             evidence="a.txt, ü.exe",
             offset=12,
             length=34,
-            in_content=True,
+            within=ComponentPath("2"),
             rfc="",
             hides_content=True,
         ),

@@ -2,7 +2,7 @@
 
 from msgspec import Struct
 
-from qscan_contracts.ids import ComponentPath, FindingId
+from qscan_contracts.ids import RAW_PATH, ComponentPath, FindingId
 
 
 class DefectKind(Struct, frozen=True):
@@ -25,10 +25,10 @@ class Defect(Struct, frozen=True, omit_defaults=True):
 
     Attributes:
         component: the entity in which it was seen.
-        offset: bytes from the start of the raw message, or of the component's content where `in_content` says so.
+        offset: bytes from the start of the content of `within`.
         length: bytes concerned; 0 for «here».
         detail: what was seen there, in one line for people: which limit, which names ….
-        in_content: the place is in the decoded content of `component`, which is not literal in the raw message.
+        within: the component in whose decoded content the place is; the raw message where it is literally in that.
     """
 
     id: FindingId
@@ -38,7 +38,7 @@ class Defect(Struct, frozen=True, omit_defaults=True):
     rfc: str
     hides_content: bool
     detail: str = ""
-    in_content: bool = False
+    within: ComponentPath = RAW_PATH
 
 
 def _kind(id_: str, rfc: str, *, hides: bool, title: str) -> tuple[FindingId, DefectKind]:
@@ -134,7 +134,7 @@ def defect(
     offset: int,
     length: int = 0,
     detail: str = "",
-    in_content: bool = False,
+    within: ComponentPath = RAW_PATH,
 ) -> Defect:
     """A defect of a kind in the catalogue.
 
@@ -142,4 +142,4 @@ def defect(
         KeyError: `id_` is not in the catalogue: a bug of ours.
     """
     kind = CATALOGUE[FindingId(id_)]
-    return Defect(kind.id, component, offset, length, kind.rfc, kind.hides_content, detail, in_content)
+    return Defect(kind.id, component, offset, length, kind.rfc, kind.hides_content, detail, within)

@@ -3,7 +3,7 @@
 from msgspec import UNSET, Struct, UnsetType
 
 from qscan_contracts.envelope import Envelope
-from qscan_contracts.ids import ComponentPath, FindingId, ScanId, Sha256
+from qscan_contracts.ids import RAW_PATH, ComponentPath, FindingId, ScanId, Sha256
 from qscan_contracts.vocabulary import ActionKind, Disposition, Effects, Origin, UnscannedReason, Verdict
 
 FRAMED_CONTENT_TYPE = "application/vnd.qscan.scan"
@@ -53,9 +53,9 @@ class FindingAnswer(Struct, frozen=True):
     Attributes:
         detail: one line for people: the rule's text, the signature's name, what kind of defect it is.
         evidence: what was seen there, in one line for people: which limit, which names ….
-        offset: where, in bytes from the start of the raw message; see `in_content`.
+        offset: where, in bytes from the start of the content of `within`.
         length: bytes concerned; 0 for «here».
-        in_content: `offset` counts from the start of the component's decoded content instead.
+        within: the path of the component in whose decoded content that is; ``""`` is the raw message.
         rfc: the rule that is broken, for example ``RFC 2046 §5.1.1``; may be ``""`` for a defect, too.
         hides_content: whether readers that differ here may see content that another does not see.
     """
@@ -68,7 +68,7 @@ class FindingAnswer(Struct, frozen=True):
     evidence: str = ""
     offset: int | None = None
     length: int | None = None
-    in_content: bool = False
+    within: ComponentPath = RAW_PATH
     rfc: str = ""
     hides_content: bool | None = None
 

@@ -117,7 +117,7 @@ def _finding(finding: Finding) -> FindingAnswer:
         evidence=one_line(defect.detail, MAX_EVIDENCE),
         offset=defect.offset,
         length=defect.length,
-        in_content=defect.in_content,
+        within=defect.within,
         rfc=defect.rfc,
         hides_content=defect.hides_content,
     )
