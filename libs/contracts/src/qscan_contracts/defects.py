@@ -57,6 +57,7 @@ CATALOGUE: dict[FindingId, DefectKind] = dict(
         _kind("header.nul", "RFC 5322 §2.2", hides=True, title="NUL in a MIME header"),
         _kind("header.line_too_long", "RFC 5322 §2.1.1", hides=False, title="header line over 998 octets"),
         _kind("header.field_too_long", "", hides=False, title="overlong Date, Mime-Version or Resent-Date"),
+        _kind("header.after_blank_line", "RFC 5322 §2.1", hides=True, title="header fields behind an empty line"),
         _kind("header.missing_blank_line", "RFC 5322 §2.1", hides=True, title="no empty line before the body"),
         # MIME structure (RFC 2045, 2046)
         _kind("mime.field.duplicate", "RFC 2045 §3", hides=True, title="MIME field given more than once"),
@@ -73,6 +74,7 @@ CATALOGUE: dict[FindingId, DefectKind] = dict(
         _kind("mime.boundary.prefix", "RFC 2046 §5.1.2", hides=True, title="boundary is a prefix of another"),
         _kind("mime.boundary.never_opened", "RFC 2046 §5.1.1", hides=True, title="boundary never appears"),
         _kind("mime.boundary.never_closed", "RFC 2046 §5.1.1", hides=False, title="closing boundary missing"),
+        _kind("mime.boundary.unexpected", "RFC 2046 §5.1", hides=True, title="boundary in what is no multipart"),
         _kind("mime.boundary.outside", "RFC 2046 §5.1.1", hides=True, title="boundary in preamble or epilogue"),
         _kind("mime.multipart.encoded", "RFC 2045 §6.4", hides=True, title="transfer encoding on a multipart"),
         _kind("mime.message.encoded", "RFC 2046 §5.2.1", hides=True, title="transfer encoding on a message/rfc822"),

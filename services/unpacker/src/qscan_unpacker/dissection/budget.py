@@ -39,9 +39,11 @@ class Budget:
 
     limits: Limits
     clock: Callable[[], float]
-    """Seconds, monotonic."""
+    """Seconds of CPU time."""
     components: int = 0
     decoded_bytes: int = 0
+    seconds_elsewhere: float = 0.0
+    """CPU time that other processes have spent on the message."""
     started_s: float = field(init=False)
 
     def __post_init__(self) -> None:
@@ -54,16 +56,26 @@ class Budget:
             raise OverBudgetError("budget.depth")
         if self.components >= self.limits.max_components:
             raise OverBudgetError("budget.components")
-        self._charge_time()
+        self.charge_time()
         self.components += 1
 
-    def charge_bytes(self, count: int) -> None:
-        """`count` more decoded bytes, before they are kept. Raises OverBudgetError."""
+    def charge_bytes(self, count: int, *, of_component: int = 0) -> None:
+        """`count` more decoded bytes, before they are kept, of a component that has `of_component` with them.
+
+        Raises OverBudgetError.
+        """
         self.decoded_bytes += count
+        if of_component > self.limits.max_component_bytes:
+            raise OverBudgetError("budget.component_bytes")
         if self.decoded_bytes > self.limits.max_decoded_bytes:
             raise OverBudgetError("budget.bytes")
-        self._charge_time()
+        self.charge_time()
 
-    def _charge_time(self) -> None:
-        if self.clock() - self.started_s > self.limits.max_dissection_s:
+    def charge_time(self) -> None:
+        """See whether there is time left. Raises OverBudgetError."""
+        if self.seconds_left() < 0:
             raise OverBudgetError("budget.seconds")
+
+    def seconds_left(self) -> float:
+        """Of CPU time."""
+        return self.limits.max_dissection_s - self.seconds_elsewhere - (self.clock() - self.started_s)

@@ -1,22 +1,20 @@
-"""Header fields on bytes: where they are, and what structural fields say (RFC 5322, 2045, 2047, 2183, 2231)."""
+"""Header fields on bytes: where they are, and where a header ends, in every way it may be read (RFC 5322 §2.1, §2.2)."""
 
 import re
-from dataclasses import dataclass
-from urllib.parse import unquote_to_bytes
-
-from qscan_contracts.encoded_words import decode_charset, decode_words
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
 MIME_FIELDS = frozenset({b"content-type", b"content-transfer-encoding", b"content-disposition", b"mime-version"})
 
-# A field and its continuation lines; RFC 5322 §2.2 wants no space before the colon, hostile mail has it.
-_FIELD = re.compile(rb"([^\x00-\x20:][^:\n]*+):((?:[^\n]*)(?:\n[ \t][^\n]*)*)\n?")
+# A field and its continuation lines. RFC 5322 §2.2 allows no white space and no control in a name; hostile mail has both.
+_FIELD = re.compile(rb"([^ \t:\n][^:\n]*+):((?:[^\n]*)(?:\n[ \t][^\n]*)*)\n?")
 _LINE = re.compile(rb"[^\n]*\n?")
-_PARAMETER = re.compile(
-    rb"""\s*;\s*([^\s=;]+)\s*=\s*("(?:[^"\\]|\\.)*"|[^;"]*)""",
-    re.DOTALL,
-)
-_QUOTED_PAIR = re.compile(rb"\\(.)", re.DOTALL)
-_CONTINUED = re.compile(rb"^(.+?)\*(\d{1,4})?(\*)?$")
+_BLANK_CONTINUATION = re.compile(rb"\n[ \t]+\r?(?=\n)")
+_BLANK_LINES = re.compile(rb"(?:[ \t]*\r?\n)*")
+_NOT_IN_A_NAME = re.compile(rb"\([^()]*\)?|[\x00-\x20\x7f]")
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_MAX_ENDS = 4
+"""A header that could end in more places than that is malformed anyhow, and says so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,12 +26,14 @@ class Field:
         value: as it stands, folding included, without the final line end.
         offset: of the field's first byte in the buffer that was parsed.
         value_offset: of the byte after the colon.
+        defect: what is wrong with the name, as an id of the catalogue; ``""`` for nothing.
     """
 
     name: bytes
     value: bytes
     offset: int
     value_offset: int
+    defect: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,17 +42,19 @@ class Header:
 
     Attributes:
         fields: in order.
+        start: offset of the first byte.
         body_start: offset of the body: behind the empty line, or where the header ends without one.
         has_blank_line: whether an empty line was there.
         junk: (offset, length) of lines that are no field.
-        spaced: offsets of fields with white space before their colon.
+        blank_continuations: (offset, length) of lines of white space alone, which some readers take for the empty line.
     """
 
     fields: tuple[Field, ...]
+    start: int
     body_start: int
     has_blank_line: bool
-    junk: tuple[tuple[int, int], ...]
-    spaced: tuple[int, ...]
+    junk: tuple[tuple[int, int], ...] = ()
+    blank_continuations: tuple[tuple[int, int], ...] = ()
 
     def all(self, name: bytes) -> list[Field]:
         """The fields called `name` (lower case), in order."""
@@ -64,12 +66,11 @@ def parse_header(data: bytes | memoryview, start: int, end: int) -> Header:
     block = bytes(data[start:end])
     fields: list[Field] = []
     junk: list[tuple[int, int]] = []
-    spaced: list[int] = []
-    at, size = 0, len(block)
+    at, size = len(_BYTE_ORDER_MARK) if block.startswith(_BYTE_ORDER_MARK) else 0, len(block)
     blank = 0
     while at < size and not blank:
         blank = _blank_line(block, at)
-        match = _FIELD.match(block, at)
+        match = None if blank else _FIELD.match(block, at)
         if blank:
             at += blank
         elif match is None:
@@ -79,15 +80,16 @@ def parse_header(data: bytes | memoryview, start: int, end: int) -> Header:
                 junk.append((start + at, length))
             at += length
         else:
-            name = match[1].rstrip(b" \t")
-            if len(name) != len(match[1]):
-                spaced.append(start + at)
-            fields.append(Field(name.lower(), match[2].rstrip(b"\r"), start + at, start + match.start(2)))
+            name, defect = _name(match[1])
+            fields.append(Field(name, match[2].rstrip(b"\r"), start + at, start + match.start(2), defect))
             at = match.end()
     if junk and junk[0][0] == start and not any(field.name in MIME_FIELDS for field in fields):
         # It begins with a line that is no field, and nothing in it changes how the rest is read: a body alone.
-        return Header((), start, has_blank_line=False, junk=(), spaced=())
-    return Header(tuple(fields), start + at, has_blank_line=blank > 0, junk=tuple(junk), spaced=tuple(spaced))
+        return Header((), start, start, has_blank_line=False)
+    blank_lines = tuple(
+        (start + match.start() + 1, match.end() - match.start()) for match in _BLANK_CONTINUATION.finditer(block, 0, at)
+    )
+    return Header(tuple(fields), start, start + at, blank > 0, tuple(junk), blank_lines)
 
 
 def _blank_line(block: bytes, at: int) -> int:
@@ -97,71 +99,55 @@ def _blank_line(block: bytes, at: int) -> int:
     return 2 if block.startswith(b"\r\n", at) else 0
 
 
-@dataclass(frozen=True, slots=True)
-class Structured:
-    """A structural field: its first word and its parameters, all of them, in order, as bytes.
+def _name(literal: bytes) -> tuple[bytes, str]:
+    """The name that a field has for whoever is tolerant, and the defect that tolerates."""
+    name = literal.lower()
+    if name.isalnum() or name.replace(b"-", b"").isalnum():
+        return name, ""
+    bare = _NOT_IN_A_NAME.sub(b"", name)
+    if bare in MIME_FIELDS:
+        if b"(" in name:
+            return bare, "header.name.comment"
+        return bare, "header.name.space" if name.split() == [bare] or b" " in name else "header.name.control"
+    stripped = name.rstrip(b" \t")
+    return stripped, "header.name.space" if stripped != name else ""
 
-    `malformed`: something in it could not be read.
+
+def other_headers(header: Header, data: bytes | memoryview, end: int) -> Iterator[tuple[str, Header]]:
+    """Other headers that a reader may see at the same place, each with the id of the defect that makes it plausible.
+
+    Some readers end a header at the first line that is no field, or at a line of white space; some skip empty lines in
+    front of it; and a line that continues nothing may be a field of its own.
+
+    Args:
+        header: what `parse_header` has made of it.
+        data: the buffer that it was parsed from.
+        end: offset at which the entity ends.
     """
-
-    value: bytes
-    parameters: tuple[tuple[bytes, bytes], ...]
-    malformed: bool
-
-    def parameter(self, name: bytes) -> list[bytes]:
-        """All values of a parameter (lower case), without those in RFC 2231 form."""
-        return [value for key, value in self.parameters if key == name]
-
-
-def parse_structured(raw: bytes) -> Structured:
-    """Parse ``value; name=value; name="value"`` (RFC 2045 §5.1)."""
-    text = raw.replace(b"\r", b"").replace(b"\n", b"")
-    head, separator, _ = text.partition(b";")
-    at = len(head)
-    content_end = len(text.rstrip(b"; \t"))
-    parameters: list[tuple[bytes, bytes]] = []
-    malformed = False
-    while separator and at < len(text):
-        match = _PARAMETER.match(text, at)
-        if match is None:
-            malformed = malformed or at < content_end
-            following = text.find(b";", at + 1)
-            if following < 0:
-                break
-            at = following
-            continue
-        value = match[2]
-        value = _QUOTED_PAIR.sub(rb"\1", value[1:-1]) if value.startswith(b'"') else value.strip()
-        parameters.append((match[1].lower(), value))
-        at = match.end()
-    return Structured(head.strip().lower(), tuple(parameters), malformed)
+    start = header.start
+    ends = [(offset, offset, "header.line_without_colon") for offset, _ in header.junk]
+    ends += [(offset, offset + length, "header.continuation.broken") for offset, length in header.blank_continuations]
+    for offset, body_start, id_ in sorted(ends)[:_MAX_ENDS]:
+        shorter = parse_header(data, start, offset)
+        if offset > start and body_start < header.body_start and shorter.body_start == offset:
+            yield id_, replace(shorter, body_start=body_start)
+    first = _LINE.match(bytes(data[start : min(end, start + 1000)]))
+    if first is not None and first[0][:1] in {b" ", b"\t"} and first[0].strip():
+        indent = len(first[0]) - len(first[0].lstrip(b" \t"))
+        yield from _with_mime_fields("header.continuation.broken", parse_header(data, start + indent, header_end(data, start, end)))
+    if not header.fields and header.has_blank_line:
+        skipped = _BLANK_LINES.match(data, start, end)
+        if skipped is not None and skipped.end() < end:
+            later = parse_header(data, skipped.end(), header_end(data, skipped.end(), end))
+            yield from _with_mime_fields("header.after_blank_line", later)
 
 
-def file_names(structured: Structured, key: bytes) -> list[str]:
-    """Every file name that some reading of the parameter `key` gives: as it stands, RFC 2047, RFC 2231."""
-    names: list[str] = []
-    continued: dict[int, bytes] = {}
-    for parameter, value in structured.parameters:
-        if parameter == key:
-            plain = value.decode("utf-8", errors="replace")
-            names.append(plain)
-            if "=?" in plain:
-                names.append(decode_words(plain))
-            continue
-        match = _CONTINUED.match(parameter)
-        if match is None or match[1] != key:
-            continue
-        piece = value
-        if match[3] or not match[2]:  # name*0*= and name*= are percent-encoded, name*0= is not (RFC 2231 §4.1)
-            charset, quote, encoded = value.partition(b"'")
-            piece = encoded.partition(b"'")[2] if quote and int(match[2] or 0) == 0 else value
-            piece = _recode(unquote_to_bytes(piece), charset if quote else b"")
-        continued[int(match[2] or 0)] = piece
-    if continued:
-        names.append(b"".join(continued[index] for index in sorted(continued)).decode("utf-8", errors="replace"))
-    return list(dict.fromkeys(name for name in names if name))
+def header_end(data: bytes | memoryview, start: int, end: int, *, max_bytes: int = 65_536) -> int:
+    """How far an additional reading of a header looks."""
+    return min(end, start + max_bytes)
 
 
-def _recode(data: bytes, charset: bytes) -> bytes:
-    """`data` in `charset` as UTF-8, or as it is where no charset is named."""
-    return decode_charset(data, charset.decode("latin-1")).encode() if charset else data
+def _with_mime_fields(id_: str, header: Header) -> Iterator[tuple[str, Header]]:
+    """The reading, if it changes how the rest is read."""
+    if any(field.name in MIME_FIELDS for field in header.fields):
+        yield id_, header

@@ -2,6 +2,7 @@
 
 import errno
 import hashlib
+import mmap
 import os
 import tempfile
 from collections.abc import Iterable
@@ -31,6 +32,10 @@ class HeldContent(Protocol):
         """A range of it as content of its own, without a copy; held as long as this one."""
         ...
 
+    def view(self) -> memoryview:
+        """All of it, to read, without a copy; the view must not be used any more when the content is not held."""
+        ...
+
 
 @dataclass(frozen=True)
 class MemoryContent:
@@ -50,6 +55,10 @@ class MemoryContent:
     def part(self, offset: int, length: int) -> "MemoryContent":
         """A view of a range."""
         return MemoryContent(memoryview(self.data)[offset : offset + length])
+
+    def view(self) -> memoryview:
+        """The bytes themselves."""
+        return memoryview(self.data)
 
 
 @dataclass(frozen=True)
@@ -72,6 +81,16 @@ class FileContent:
     def part(self, offset: int, length: int) -> "FileContent":
         """A range of the same file."""
         return FileContent(self.descriptor, self.start + offset, min(length, self.length - offset))
+
+    def view(self) -> memoryview:
+        """The range, mapped; the map goes when the last view of it goes."""
+        if not self.length:
+            return memoryview(b"")
+        before = self.start % mmap.ALLOCATIONGRANULARITY
+        mapped = mmap.mmap(
+            self.descriptor, before + self.length, prot=mmap.PROT_READ, offset=self.start - before
+        )
+        return memoryview(mapped)[before:]
 
 
 class Holding:
