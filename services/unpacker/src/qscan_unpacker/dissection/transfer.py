@@ -26,10 +26,8 @@ _DIGIT = re.compile(rb"[A-Za-z0-9+/]")
 _BAD_QUOTED = re.compile(rb"=(?![0-9A-Fa-f]{2}|[ \t]*\r?\n|[ \t]*\Z)")
 _EQUALS_CR = re.compile(rb"=\r(?!\n)")
 _SOFT_BREAK = re.compile(rb"=[ \t]*(?:\r?\n|\Z)")
-_PADDED_EQUALS_CR = re.compile(rb"=\r(?!\n)")
-_SOFT_BREAK = re.compile(rb"=[ \t]+(?:\r?\n|\Z)")
-_ANY_EQUALS_CR = re.compile(rb"=\r(?!\n)")
-_SOFT_BREAK = re.compile(rb"=[ \t]*(?:\r\n|\n|\r|\Z)|[ \t]+(?=\r?\n)")
+_PADDED_SOFT_BREAK = re.compile(rb"=[ \t]+(?:\r?\n|\Z)")
+_ANY_SOFT_BREAK = re.compile(rb"=[ \t]*(?:\r\n|\n|\r|\Z)|[ \t]+(?=\r?\n)")
 
 Encoded = bytes | memoryview
 Decoder = Callable[[Encoded], Iterator[bytes]]
