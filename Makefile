@@ -24,8 +24,12 @@ setup: ## make .venv with everything; installs missing Debian packages (root or 
 demo: setup ## start the whole system, send the four test messages, show what became of them
 	@$(BIN)/qscan demo
 
+.PHONY: readers
+readers: setup ## install the other readers of mail that qscan is compared with
+	@sh tools/readers.sh
+
 .PHONY: test
-test: setup check ## check, then run every test
+test: setup readers check ## check, then run every test
 	@$(BIN)/pytest $(PYTEST_ARGS)
 
 .PHONY: check

@@ -1,0 +1,5 @@
+"""Soon."""
+
+from tests.corpus.ambiguity.cases import Trick
+
+TRICKS: list[Trick] = []
