@@ -124,6 +124,7 @@ CATALOGUE: dict[FindingId, DefectKind] = dict(
         _kind("budget.header_bytes", "", hides=True, title="too many header bytes"),
         _kind("budget.header_lines", "", hides=True, title="too many header lines"),
         _kind("budget.seconds", "", hides=True, title="dissection took too long"),
+        _kind("budget.memory", "", hides=True, title="opening takes too much memory"),
     ]
 )
 """Every defect that the dissector can note (facts §5, field-lessons §4.1). Ids are added, never renamed."""
