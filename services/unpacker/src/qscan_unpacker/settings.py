@@ -54,6 +54,15 @@ class Settings(ServiceSettings):
     max_header_bytes: int = Field(262_144, gt=0, description="Budget: bytes of one header.")
     max_header_lines: int = Field(5_000, gt=0, description="Budget: lines of one header.")
     max_dissection_s: float = Field(30, gt=0, description="Budget: seconds of dissection.")
+    opening_timeout_s: float = Field(
+        30, gt=0, description="How long all archives and other containers of one message may take to open."
+    )
+    sandbox_memory_bytes: int = Field(
+        536_870_912, ge=134_217_728, description="Memory of each process that opens containers; one per message."
+    )
+    require_seccomp: bool = Field(
+        default=True, description="Refuse to start where system calls of parsers of archives cannot be filtered."
+    )
     events_max_bytes: int = Field(
         256_000_000, gt=0, description="Size of the event stream; when full, mail is deferred."
     )
