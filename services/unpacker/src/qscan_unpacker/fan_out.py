@@ -28,7 +28,7 @@ from qscan_kit.bus import encode
 from qscan_unpacker.asking import Asker
 from qscan_unpacker.contents import Lending
 from qscan_unpacker.dissection.holding import MemoryContent
-from qscan_unpacker.dissection.mime import Dissection, Found
+from qscan_unpacker.dissection.collecting import Dissection, Found
 from qscan_unpacker.domain.aggregation import Failure, Reports, reports_of_batch
 
 _NOT_ASKED = Failure(UnscannedReason.NO_RESPONDERS, "policy was not asked")
@@ -118,7 +118,7 @@ class FanOut:
         deadline: float,
     ) -> None:
         started = time.perf_counter()
-        components = tuple(one.component for one in dissection.found)
+        components = tuple(dissection.components())
         structure = encode(
             MessageStructure(envelope, header_block, components, tuple(dissection.defects), components[0].size)
         )

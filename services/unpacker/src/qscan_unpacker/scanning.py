@@ -105,7 +105,7 @@ class Scanner:
                 envelope=request.envelope,
                 decision=decision,
                 edits=changes,
-                components=(one.component for one in dissection.found) if request.with_components else None,
+                components=dissection.components() if request.with_components else None,
                 reports=heard.reports.reports,
                 spam=heard.spam,
                 raw=dissection.found[0].component,

@@ -8,7 +8,7 @@ from qscan_unpacker.dissection.continuations import continued
 from qscan_unpacker.dissection.structured import Structured, unescaped, unfolded
 
 _LOOSE_BOUNDARY = re.compile(
-    rb"""boundary\s*(?:\*[0-9*]*)?\s*=\s*("(?:[^"\\]|\\.)*"|'[^']*'|[^;\s]*)""", re.IGNORECASE | re.DOTALL
+    rb"""boundary\s*+(?:\*[0-9*]*+)?\s*+=\s*+("(?:[^"\\]|\\.)*"|'[^']*'|[^;\s]*)""", re.IGNORECASE | re.DOTALL
 )
 _REGULAR = re.compile(rb"[0-9A-Za-z'()+_,./:=?-]+")
 """The characters of a boundary but for the space, in which readers differ."""

@@ -13,7 +13,7 @@ from qscan_contracts.reports import EngineReport, Unscanned
 from qscan_contracts.vocabulary import Origin, UnscannedReason
 from qscan_unpacker.dissection.budget import Budget
 from qscan_unpacker.dissection.headers import Header
-from qscan_unpacker.dissection.holding import HeldContent, Holding
+from qscan_unpacker.dissection.holding import HeldContent, Holding, Piece
 from qscan_unpacker.dissection.true_types import true_type
 
 UNPACKER_ENGINE = EngineName("unpacker")
@@ -26,10 +26,10 @@ _HEAD_BYTES = 64 * 1024
 
 @dataclass(frozen=True)
 class Found:
-    """A component and its bytes, None where they could not be had: then the unpacker has reported why."""
+    """A component and its bytes."""
 
     component: Component
-    content: HeldContent | None
+    content: HeldContent
     reading: int = MAIN_READING
 
 
@@ -59,6 +59,7 @@ class Dissection:
     Attributes:
         top: the header of the message itself.
         found: the components, the raw message first.
+        unopened: components whose bytes could not be had; for each there is a report that says why.
         reports: about components that could not be had, or that were not looked into as far as they should.
         spans: with the components, all bytes of the raw message in each reading.
         readings: (start, end) of the range of the raw message that each reading is of; the main one is the first.
@@ -66,10 +67,19 @@ class Dissection:
 
     top: Header
     found: list[Found] = field(default_factory=list)
+    unopened: list[Component] = field(default_factory=list)
     defects: list[Defect] = field(default_factory=list)
     reports: list[EngineReport] = field(default_factory=list)
     spans: list[Span] = field(default_factory=list)
     readings: list[tuple[int, int]] = field(default_factory=list)
+
+    def components(self) -> list[Component]:
+        """All of them, by path, number by number; the raw message, whose path is empty, comes first."""
+        return sorted([*(one.component for one in self.found), *self.unopened], key=_in_order)
+
+    def sort(self) -> None:
+        """Put what was found in the order of the paths."""
+        self.found.sort(key=lambda found: _in_order(found.component))
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,11 +115,22 @@ class Collector:
         self._children: Counter[ComponentPath] = Counter()
         self._known: dict[Sha256, set[CandidateName]] = {}
 
-    def note(self, id_: str, component: ComponentPath, offset: int, length: int = 0, detail: str = "") -> None:
-        """Note a defect of a kind in the catalogue."""
+    def note(
+        self,
+        id_: str,
+        component: ComponentPath,
+        offset: int,
+        length: int = 0,
+        detail: str = "",
+        *,
+        within: ComponentPath = RAW_PATH,
+    ) -> None:
+        """Note a defect of a kind in the catalogue, at a place within the content of a component."""
         self._noted[id_] += 1
         if self._noted[id_] <= _MAX_DEFECTS_OF_A_KIND:
-            self.dissection.defects.append(defect(id_, component, offset=offset, length=length, detail=detail))
+            self.dissection.defects.append(
+                defect(id_, component, offset=offset, length=length, detail=detail, within=within)
+            )
 
     def report(self, path: ComponentPath, reason: UnscannedReason, detail: str) -> None:
         """Report that something of a component was not looked at."""
@@ -148,12 +169,12 @@ class Collector:
         self.budget.charge_bytes(content.size)
         return self._add(content, Sha256(hashlib.sha256(content.view()).hexdigest()), place)
 
-    def decoded(self, pieces: Iterable[bytes], place: Place) -> Found | None:
+    def decoded(self, pieces: Iterable[Piece], place: Place) -> Found | None:
         """A component whose bytes are decoded now. Raises OverBudgetError, and what `pieces` raises."""
         content, sha256 = self._holding.keep(self._charged(pieces))
         return self._add(content, sha256, place)
 
-    def another(self, pieces: Iterable[bytes], place: Place) -> Found | None:
+    def another(self, pieces: Iterable[Piece], place: Place) -> Found | None:
         """Another decoding of a component. The path is that of its parent until it is known that there is one.
 
         Raises OverBudgetError, and what `pieces` raises.
@@ -164,13 +185,13 @@ class Collector:
         self.budget.charge_component(place.depth)
         return self._add(content, sha256, replace(place, path=self.child(place.parent)))
 
-    def hold(self, pieces: Iterable[bytes]) -> HeldContent:
+    def hold(self, pieces: Iterable[Piece]) -> HeldContent:
         """Bytes that are no component, held as long as the message. Raises OverBudgetError."""
         return self._holding.keep(self._charged(pieces))[0]
 
     def unopened(self, place: Place, size: int, reason: UnscannedReason, detail: str) -> None:
         """A component whose bytes cannot be had. `size`: what is stated of it."""
-        self.dissection.found.append(Found(_component(place, size, Sha256(""), ""), None, place.reading))
+        self.dissection.unopened.append(_component(place, size, Sha256(""), ""))
         self.report(place.path, reason, detail)
 
     def _add(self, content: HeldContent, sha256: Sha256, place: Place) -> Found | None:
@@ -188,7 +209,7 @@ class Collector:
     def _is_known(self, sha256: Sha256, place: Place) -> bool:
         return sha256 in self._known and self._known[sha256].issuperset(place.names)
 
-    def _charged(self, pieces: Iterable[bytes]) -> Iterable[bytes]:
+    def _charged(self, pieces: Iterable[Piece]) -> Iterable[Piece]:
         size = 0
         for piece in pieces:
             size += len(piece)
@@ -213,10 +234,8 @@ def _component(place: Place, size: int, sha256: Sha256, detected_type: str) -> C
     )
 
 
-def in_order(found: Found) -> tuple[int, ...]:
-    """By path, number by number; the raw message, whose path is empty, comes first."""
-    path = found.component.path
-    return tuple(map(int, path.split("."))) if path else ()
+def _in_order(component: Component) -> tuple[int, ...]:
+    return tuple(map(int, component.path.split("."))) if component.path else ()
 
 
 def below(path: ComponentPath, index: int) -> ComponentPath:

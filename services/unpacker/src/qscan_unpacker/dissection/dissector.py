@@ -1,49 +1,201 @@
 """The dissector: from the bytes of a message to everything in it (DESIGN §1).
 
 The message is taken apart into entities; each component is looked at for what else is in it: another message, files
-encoded in its text, a container. Containers are opened elsewhere, in a process of their own (`open_containers`).
+wrapped in its text, a container. Containers are opened elsewhere, in a process of their own; `dissect` alone needs
+neither that nor another thread, and most messages are done with it.
 """
 
-from qscan_contracts.components import Component
+import re
+
+from qscan_contracts.components import CandidateName, Component
 from qscan_contracts.ids import RAW_PATH, Sha256
-from qscan_contracts.vocabulary import Origin, UnscannedReason
+from qscan_contracts.vocabulary import NameSource, Origin, UnscannedReason
 from qscan_unpacker.dissection.budget import Budget, OverBudgetError
-from qscan_unpacker.dissection.collecting import MAIN_READING, Collector, Dissection, Found, in_order
+from qscan_unpacker.dissection.charsets import plainer_reading
+from qscan_unpacker.dissection.collecting import Collector, Dissection, Found, Place
+from qscan_unpacker.dissection.containers import Containers, Opening
 from qscan_unpacker.dissection.entities import Entity, EntityWalker, Source
 from qscan_unpacker.dissection.headers import parse_header
 from qscan_unpacker.dissection.holding import HeldContent, Holding
+from qscan_unpacker.dissection.passwords import MAX_TEXT_CHARACTERS, candidate_passwords
+from qscan_unpacker.dissection.wrapped.finding import TooManyFilesError, wrapped_files
+from qscan_unpacker.dissection.wrapped.wrapped_file import WrappedFile
+from qscan_unpacker.opening.kinds import recognise
+
+_MESSAGE_SUFFIXES = (".eml", ".mht", ".mhtml", ".nws", ".rfc822")
+_MESSAGE_START = re.compile(
+    rb"(?:[!-9;-~]{1,60}:[^\n]{0,998}\n(?:[ \t][^\n]{0,998}\n){0,50}){0,100}?(?:mime-version|content-type):",
+    re.IGNORECASE,
+)
+"""A MIME field among the first fields of a header."""
+_ENTITY_ORIGINS = frozenset({Origin.MEMBER, Origin.DECODED})
+_NAME_SOURCES = {"uuencode": NameSource.UUENCODE, "yenc": NameSource.YENC, "binhex": NameSource.BINHEX}
+_DEFECTS = {
+    "uuencode": "uuencode.in_text",
+    "yenc": "yenc.in_text",
+    "binhex": "binhex.in_text",
+    "data_url": "data_url.in_text",
+}
+_TEXTS = ("text/", "message/", "application/xml", "application/xhtml", "image/svg", "application/javascript")
+_HEAD_BYTES = 8 * 1024
 
 
 class Dissector:
     """Dissects one message. Its bytes must stay as they are until the result is no longer used."""
 
-    def __init__(self, raw: bytes | memoryview, raw_sha256: Sha256, holding: Holding, budget: Budget, raw_content: HeldContent) -> None:
+    def __init__(
+        self,
+        raw: bytes | memoryview,
+        raw_sha256: Sha256,
+        holding: Holding,
+        budget: Budget,
+        raw_content: HeldContent,
+    ) -> None:
         """Dissect `raw`; large decoded content goes to `holding`, and `budget` bounds it all."""
-        self._raw, self._content = raw, raw_content
-        self._budget = budget
-        self._collector = Collector(Dissection(parse_header(raw, 0, min(len(raw), budget.limits.max_header_bytes))), holding, budget)
-        self._walker = EntityWalker(self._collector, self._explore)
+        self._raw, self._content, self._budget = raw, raw_content, budget
+        top = parse_header(raw, 0, min(len(raw), budget.limits.max_header_bytes))
         component = Component(RAW_PATH, None, 0, Origin.RAW, len(raw), raw_sha256, detected_type="message/rfc822")
-        self._collector.dissection.found.append(Found(component, raw_content))
+        self._dissection = Dissection(top, [Found(component, raw_content)], readings=[(0, len(raw))])
+        self._collector = Collector(self._dissection, holding, budget)
+        self._walker = EntityWalker(self._collector, self._explore)
+        self._containers = Containers(self._collector, self._explore)
+        self._over_budget = False
 
     def dissect(self) -> Dissection:
         """The components, the raw message first; never fails for what is in a message.
 
+        Containers stay closed; where there are some, `has_containers` says so and `open_containers` goes on.
+
         Raises:
             OSError: the disk under the holding is full or broken.
         """
-        dissection = self._collector.dissection
-        assert self._collector.reading(0, len(self._raw)) == MAIN_READING
-        message = Entity(
-            Source(self._raw, self._content, is_raw=True), RAW_PATH, RAW_PATH, 0, 0, len(self._raw), is_message=True
-        )
+        source = Source(self._raw, self._content, RAW_PATH, is_raw=True)
+        self._walker.add(Entity(source, RAW_PATH, RAW_PATH, 0, 0, len(self._raw), is_message=True))
         try:
-            self._walker.walk(message)
+            self._walker.run()
         except OverBudgetError as error:
-            self._collector.note(error.limit, RAW_PATH, 0)
-            self._collector.report(RAW_PATH, UnscannedReason.OVER_BUDGET, error.limit)
-        dissection.found.sort(key=in_order)
-        return dissection
+            self._ran_out(error)
+        self._dissection.sort()
+        return self._dissection
 
-    def _explore(self, found: Found) -> None:
-        """Look into a component."""
+    @property
+    def has_containers(self) -> bool:
+        """Whether there is something for `open_containers` to do."""
+        return bool(self._containers) and not self._over_budget
+
+    def open_containers(self, opening: Opening) -> None:
+        """Open the containers and whatever is in them, down to the budget; the dissection gets the components.
+
+        Raises:
+            OSError: the disk under the holding is full or broken.
+        """
+        passwords = self._passwords()
+        try:
+            while self._containers:
+                self._containers.open_next(opening, passwords)
+                self._walker.run()
+        except OverBudgetError as error:
+            self._ran_out(error)
+        self._dissection.sort()
+
+    def leave_containers(self, reason: UnscannedReason, detail: str) -> None:
+        """Report the containers as not looked into."""
+        self._containers.give_up(reason, detail)
+
+    def _ran_out(self, error: OverBudgetError) -> None:
+        self._over_budget = True
+        self._collector.note(error.limit, RAW_PATH, 0)
+        self._collector.report(RAW_PATH, UnscannedReason.OVER_BUDGET, error.limit)
+
+    # ---------------------------------------------------------------------------------------- what is in a component
+
+    def _explore(self, found: Found, charset: str = "") -> None:
+        """Look into a component. Raises OverBudgetError."""
+        component, content = found.component, found.content
+        if not content.size:
+            return
+        view = content.view()
+        names = [name.text for name in component.names]
+        head = bytes(view[:_HEAD_BYTES])
+        self._plainer(found, view, head, charset)
+        if _is_message(component, names, head):
+            self._walker.add(
+                Entity(
+                    Source(view, content, component.path, is_raw=False),
+                    component.path,
+                    component.path,
+                    component.depth + 1,
+                    0,
+                    content.size,
+                    is_message=True,
+                )
+            )
+        if _may_be_text(component):
+            try:
+                for wrapped in wrapped_files(view):
+                    self._unwrap(found, wrapped)
+            except TooManyFilesError:
+                raise OverBudgetError("budget.components") from None
+        kinds = recognise(view, declared=component.content_type, names=names)
+        if kinds:
+            self._containers.add(found, kinds)
+
+    def _plainer(self, found: Found, view: memoryview, head: bytes, charset: str) -> None:
+        component = found.component
+        decode = plainer_reading(head, charset, is_text=component.content_type.startswith("text/"))
+        if decode is None:
+            return
+        place = Place(component.path, component.path, component.depth + 1, Origin.DECODED, component.content_type)
+        plainer = self._collector.another(decode(view), place)
+        if plainer is not None:
+            self._explore(plainer)
+
+    def _unwrap(self, found: Found, wrapped: WrappedFile) -> None:
+        """A file that is encoded in a text."""
+        collector, component = self._collector, found.component
+        # A part that is not encoded stands in the raw message as it is, and so does what is in its text.
+        literal = component.offset is not None and component.encoded_size == component.size
+        offset = wrapped.offset + (component.offset or 0 if literal else 0)
+        source = _NAME_SOURCES.get(wrapped.kind, NameSource.CONTENT_TYPE_NAME)
+        place = Place(
+            component.path,
+            component.path,
+            component.depth + 1,
+            Origin.DECODED,
+            names=tuple(CandidateName(name, source) for name in wrapped.names),
+            offset=offset if literal else None,
+            encoded_size=wrapped.length if literal else None,
+        )
+        inside = collector.another(wrapped.pieces, place)
+        if inside is not None:
+            within = RAW_PATH if literal else component.path
+            collector.note(_DEFECTS[wrapped.kind], component.path, offset, wrapped.length, within=within)
+            self._explore(inside)
+
+    def _passwords(self) -> tuple[str, ...]:
+        texts = [field.value.decode("utf-8", errors="replace") for field in self._dissection.top.all(b"subject")]
+        texts += [
+            found.content.read(0, MAX_TEXT_CHARACTERS).decode("utf-8", errors="replace")
+            for found in self._dissection.found
+            if found.component.content_type in {"text/plain", "text/html", ""}
+            and found.component.origin is not Origin.RAW
+        ]
+        return candidate_passwords(texts, self._budget.limits.max_password_attempts)
+
+
+def _may_be_text(component: Component) -> bool:
+    """Whether files may be wrapped in it. What is known to be something else is left to those who can open that."""
+    return (
+        component.content_type.startswith(_TEXTS)
+        or component.detected_type.startswith(_TEXTS)
+        or not component.detected_type
+    )
+
+
+def _is_message(component: Component, names: list[str], head: bytes) -> bool:
+    """Whether a component that is not declared as a message is one all the same: in an archive, or by its name."""
+    if component.content_type.startswith("message/"):
+        return False
+    if any(name.lower().endswith(_MESSAGE_SUFFIXES) for name in names):
+        return True
+    return component.origin in _ENTITY_ORIGINS and _MESSAGE_START.match(head) is not None

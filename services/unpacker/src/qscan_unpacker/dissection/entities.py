@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
+from qscan_contracts.components import CandidateName
 from qscan_contracts.ids import ComponentPath
 from qscan_contracts.vocabulary import Origin
 from qscan_unpacker.dissection import transfer
@@ -23,7 +24,7 @@ from qscan_unpacker.dissection.structured import Structured, encodings, media_ty
 
 _NOT_BLANK = re.compile(rb"\S")
 _LONE_CR = re.compile(rb"\r(?!\n)")
-_BASE64_TEXT = re.compile(rb"\s*(?:[A-Za-z0-9+/]{4,}={0,2}\s+){0,200}?[A-Za-z0-9+/]{16,}")
+_BASE64_TEXT = re.compile(rb"\s*+(?:[A-Za-z0-9+/]{4,}+={0,2}+\s++){0,200}?[A-Za-z0-9+/]{16}")
 _MESSAGE_TYPES = frozenset({b"message/rfc822", b"message/global", b"message/news", b"message/rfc2822"})
 _POLICY_TYPES = {b"message/partial": "mime.message.partial", b"message/external-body": "mime.message.external_body"}
 _DECODED = frozenset({b"base64", b"quoted-printable"})
@@ -36,10 +37,15 @@ _MAX_BOUNDARIES = 8
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """The bytes that entities are read from: the raw message, or a component that is a message itself."""
+    """The bytes that entities are read from: the raw message, or a component that is a message itself.
+
+    Attributes:
+        within: the component whose content it is; places are told in that.
+    """
 
     data: Buffer
     content: HeldContent
+    within: ComponentPath
     is_raw: bool
 
 
@@ -80,27 +86,33 @@ class _Fields:
 class EntityWalker:
     """Dissects messages into entities."""
 
-    def __init__(self, collector: Collector, explore: Callable[[Found], None]) -> None:
-        """Add to `collector`; `explore` is called with each component, to look into it."""
+    def __init__(self, collector: Collector, explore: Callable[[Found, str], None]) -> None:
+        """Add to `collector`; `explore` is called with each component and its declared charset, to look into it."""
         self._collector, self._explore = collector, explore
         self._pending: list[Entity] = []
         self._boundaries: set[bytes] = set()
         self._walked: set[tuple[int, int, int, int]] = set()
 
-    def walk(self, message: Entity) -> None:
-        """Dissect a message and all that is in it. Raises OverBudgetError."""
+    def add(self, message: Entity) -> None:
+        """A message that is still to be dissected. Raises OverBudgetError."""
         self._pending.append(message)
-        if _LONE_CR.search(message.source.data, message.start, message.end):
-            self._pending.append(self._with_line_ends(message))
-        while self._pending:
-            self._entity(self._pending.pop())
 
-    def _with_line_ends(self, message: Entity) -> Entity:
+    def run(self) -> None:
+        """Dissect what was added, and all that is in it. Raises OverBudgetError."""
+        while self._pending:
+            entity = self._pending.pop()
+            if entity.is_message and not entity.further:
+                self._other_line_ends(entity)
+            self._entity(entity)
+
+    def _other_line_ends(self, message: Entity) -> None:
         """The message as a reader sees it for whom a bare CR ends a line. The offsets stay the same."""
         data = memoryview(message.source.data)[message.start : message.end]
+        if not has_lone_cr(data):
+            return
         content = self._collector.hold(_LONE_CR.sub(b"\n", piece) for piece in _pieces_between_cr(data))
-        source = Source(content.view(), content, is_raw=False)
-        return replace(message, source=source, start=0, end=content.size, further=True)
+        source = Source(content.view(), content, message.source.within, is_raw=False)
+        self._pending.insert(0, replace(message, source=source, start=0, end=content.size, further=True))
 
     # ------------------------------------------------------------------------------------------------ one entity
 
@@ -132,9 +144,9 @@ class EntityWalker:
         if any(field.value.count(b";") > limits.max_parameters for field in header.fields):
             raise OverBudgetError("budget.parameters")
         for id_, offset, length in header_defects(header, entity.end):
-            self._collector.note(id_, entity.path, offset, length)
+            self._note(entity, id_, entity.path, offset, length)
         for id_, other in other_headers(header, entity.source.data, entity.end):
-            self._collector.note(id_, entity.path, other.body_start)
+            self._note(entity, id_, entity.path, other.body_start)
             self._further(replace(entity, header=other))
         return header
 
@@ -143,6 +155,9 @@ class EntityWalker:
         path = entity.path if entity.is_message else self._collector.child(entity.parent)
         reading = self._collector.reading(entity.start, entity.end) if entity.source.is_raw else entity.reading
         self._pending.insert(0, replace(entity, path=path, reading=reading, further=True))
+
+    def _note(self, entity: Entity, id_: str, path: ComponentPath, offset: int, length: int = 0) -> None:
+        self._collector.note(id_, path, offset, length, within=entity.source.within)
 
     def _span(self, kind: SpanKind, start: int, end: int, entity: Entity) -> None:
         if entity.source.is_raw:
@@ -165,14 +180,14 @@ class EntityWalker:
         if not opened and any_multipart and _NOT_BLANK.search(data, start, end):
             if marks and is_multipart:
                 # A bounce often brings back the header alone, and in an empty body nothing can hide.
-                self._collector.note("mime.boundary.never_opened", entity.path, start)
+                self._note(entity, "mime.boundary.never_opened", entity.path, start)
             guessed = [mark for mark in guessed_boundaries(data, start, end) if mark not in marks]
             opened = [(mark, division) for mark in guessed if (division := self._division(entity, mark, start)).parts]
             for mark, division in opened:
                 self._other_division(entity, mark, division, fields)
             opened = []
         elif opened and not is_multipart:
-            self._collector.note("mime.boundary.unexpected", entity.path, start)
+            self._note(entity, "mime.boundary.unexpected", entity.path, start)
         if is_multipart and set(fields.encodings) & _DECODED:
             self._decoded_multipart(entity, header, fields)
         for mark, division in opened[1 if is_multipart else 0 :]:
@@ -192,21 +207,21 @@ class EntityWalker:
         return divide(entity.source.data, mark, start, entity.end, charge=charge, prefixes=prefixes)
 
     def _boundary_defects(self, entity: Entity, start: int, fields: _Fields, marks: list[bytes]) -> None:
-        note, path = self._collector.note, entity.path
         if entity.header is not None:
             return
+        path = entity.path
         if not marks:
             stated = any(key.startswith(b"boundary") for one in fields.types for key, _ in one.parameters)
-            note("mime.boundary.empty" if stated else "mime.boundary.missing", path, start)
+            self._note(entity, "mime.boundary.empty" if stated else "mime.boundary.missing", path, start)
             return
         if len(marks[0]) > _MAX_BOUNDARY:
             over = len(marks[0]) > _MAX_BOUNDARY_QMAIL_SCANNER
-            note("mime.boundary.over_250" if over else "mime.boundary.too_long", path, start)
+            self._note(entity, "mime.boundary.over_250" if over else "mime.boundary.too_long", path, start)
         if marks[0] in self._boundaries:
-            note("mime.boundary.duplicate", path, start)
+            self._note(entity, "mime.boundary.duplicate", path, start)
         self._boundaries.add(marks[0])
         if set(fields.encodings) - transfer.IDENTITY:
-            note("mime.multipart.encoded", path, start)
+            self._note(entity, "mime.multipart.encoded", path, start)
 
     def _follow(self, entity: Entity, mark: bytes, division: Division, fields: _Fields) -> None:
         """The parts of a division as entities, and what is around them."""
@@ -232,7 +247,7 @@ class EntityWalker:
             for path, (start, end) in zip(paths, division.parts, strict=True)
         ]
         if division.epilogue is None:
-            collector.note("mime.boundary.never_closed", entity.path, entity.end)
+            self._note(entity, "mime.boundary.never_closed", entity.path, entity.end)
         else:
             self._outside(entity, Origin.EPILOGUE, *division.epilogue)
         if entity.further:
@@ -244,13 +259,15 @@ class EntityWalker:
     def _beyond(self, entity: Entity, mark: bytes, division: Division, fields: _Fields) -> None:
         """What other readers of the same boundary see: parts behind the end, and delimiters that are longer."""
         if division.again is not None:
-            self._collector.note("mime.boundary.outside", entity.path, division.again)
+            self._note(entity, "mime.boundary.outside", entity.path, division.again)
             again = self._division(entity, mark, division.again)
             if again.parts:
                 self._other_division(entity, mark, again, fields)
         if division.prefixed and not self._declared_elsewhere(entity, mark, division):
-            self._collector.note("mime.boundary.prefix", entity.path, division.prefixed[0])
-            self._other_division(entity, mark, self._division(entity, mark, division.preamble[0], prefixes=True), fields)
+            self._note(entity, "mime.boundary.prefix", entity.path, division.prefixed[0])
+            self._other_division(
+                entity, mark, self._division(entity, mark, division.preamble[0], prefixes=True), fields
+            )
 
     def _declared_elsewhere(self, entity: Entity, mark: bytes, division: Division) -> bool:
         """Whether all the longer delimiters are those of other multiparts, of which this boundary is the beginning."""
@@ -281,14 +298,16 @@ class EntityWalker:
         place = Place(path, entity.path, entity.depth + 1, origin, reading=entity.reading, further=entity.further)
         found = self._literal(entity.source, start, end, place)
         if found is not None:
-            self._explore(found)
+            self._explore(found, "")
 
     def _decoded_multipart(self, entity: Entity, header: Header, fields: _Fields) -> None:
         """A multipart under a transfer encoding, which RFC 2045 §6.4 forbids, as a reader sees it that decodes first."""
         for encoding in [one for one in fields.encodings if one in _DECODED]:
-            content = self._collector.hold(self._best_decoding(encoding, entity.source.data[header.body_start : entity.end]))
+            content = self._collector.hold(
+                self._best_decoding(encoding, entity.source.data[header.body_start : entity.end])
+            )
             bare = tuple(field for field in header.fields if field.name != b"content-transfer-encoding")
-            source = Source(content.view(), content, is_raw=False)
+            source = Source(content.view(), content, entity.path, is_raw=False)
             inner = Header(bare, 0, 0, has_blank_line=True)
             self._further(replace(entity, source=source, start=0, end=content.size, header=inner))
 
@@ -313,21 +332,23 @@ class EntityWalker:
         encoding = fields.encodings[0]
         others: list[transfer.Decoder] = []
         if encoding in _DECODED:
-            found, others = self._decoded_leaf(encoding, body, place)
+            found, others = self._decoded_leaf(entity, encoding, body, place)
         else:
             found = self._literal(entity.source, header.body_start, entity.end, place)
         if found is not None:
-            self._explore(found)
+            self._explore(found, _charset(fields))
             self._look_deeper(entity, header, fields, found)
         self._further_decodings(entity, header, fields, place, others)
 
-    def _decoded_leaf(self, encoding: bytes, body: Buffer, place: Place) -> tuple[Found | None, list[transfer.Decoder]]:
+    def _decoded_leaf(
+        self, entity: Entity, encoding: bytes, body: Buffer, place: Place
+    ) -> tuple[Found | None, list[transfer.Decoder]]:
         try:
             return self._collector.decoded(transfer.regular(encoding)(body), place), []
         except transfer.IrregularError:
             irregular = transfer.readings(encoding, body)
         for id_ in irregular.defects:
-            self._collector.note(id_, place.path, place.offset or 0, len(body))
+            self._note(entity, id_, place.path, place.offset or 0, len(body))
         return self._collector.decoded(irregular.decoders[0](body), place), list(irregular.decoders[1:])
 
     def _look_deeper(self, entity: Entity, header: Header, fields: _Fields, found: Found) -> None:
@@ -335,15 +356,15 @@ class EntityWalker:
         path = found.component.path
         for kind in fields.kinds:
             if kind in _POLICY_TYPES:
-                self._collector.note(_POLICY_TYPES[kind], path, header.body_start)
-        if not _MESSAGE_TYPES & set(fields.kinds) or found.content is None:
+                self._note(entity, _POLICY_TYPES[kind], path, header.body_start)
+        if not _MESSAGE_TYPES & set(fields.kinds):
             return
         self._collector.budget.charge_component(found.component.depth + 1)
         if fields.encodings[0] in transfer.IDENTITY:
             source, start, end = entity.source, header.body_start, entity.end
         else:
-            self._collector.note("mime.message.encoded", path, header.body_start)
-            source, start, end = Source(found.content.view(), found.content, is_raw=False), 0, found.content.size
+            self._note(entity, "mime.message.encoded", path, header.body_start)
+            source, start, end = Source(found.content.view(), found.content, path, is_raw=False), 0, found.content.size
         reading = self._collector.reading(start, end) if source.is_raw else entity.reading
         self._pending.append(
             Entity(
@@ -383,7 +404,7 @@ class EntityWalker:
         except transfer.IrregularError:
             return
         if found is not None:
-            self._explore(found)
+            self._explore(found, "")
 
     def _other_leaves(self, entity: Entity, header: Header, fields: _Fields) -> None:
         """The body of a divided multipart, as a reader takes it that sees no multipart."""
@@ -398,7 +419,7 @@ class EntityWalker:
 
     def _place(self, entity: Entity, header: Header, fields: _Fields, path: ComponentPath, depth: int) -> Place:
         dispositions = header.all(b"content-disposition")
-        names = ()
+        names: tuple[CandidateName, ...] = ()
         if fields.types or dispositions or header.all(b"content-description") or header.all(b"content-location"):
             names = candidate_names(
                 fields.types,
@@ -409,9 +430,9 @@ class EntityWalker:
                 locations=[field.value for field in header.all(b"content-location")],
             )
             if any(len(name.text) > _MAX_NAME for name in names):
-                self._collector.note("name.too_long", path, header.body_start)
+                self._note(entity, "name.too_long", path, header.body_start)
             if any(character < " " for name in names for character in name.text):
-                self._collector.note("name.control", path, header.body_start)
+                self._note(entity, "name.control", path, header.body_start)
         declared = fields.kinds[0].decode("ascii", errors="replace") if fields.types else ""
         offset = header.body_start if entity.source.is_raw else None
         size = entity.end - header.body_start if entity.source.is_raw else None
@@ -446,6 +467,19 @@ def _fields(header: Header, default_type: bytes) -> _Fields:
         media_types(types) or [default_type],
         encodings(reading for raw in raw_encodings for reading in readings(raw)) or [b""],
     )
+
+
+def _charset(fields: _Fields) -> str:
+    """The declared charset, the first of them."""
+    for one in fields.types:
+        for value in one.parameter(b"charset"):
+            return value.decode("ascii", errors="replace")
+    return ""
+
+
+def has_lone_cr(data: memoryview) -> bool:
+    """Whether there is a CR without its LF; in pieces, and fast where there is no CR at all."""
+    return any(b"\r" in piece and _LONE_CR.search(piece) is not None for piece in _pieces_between_cr(data))
 
 
 def _pieces_between_cr(data: memoryview) -> Iterator[bytes]:

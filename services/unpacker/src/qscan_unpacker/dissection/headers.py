@@ -4,6 +4,8 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+from qscan_unpacker.dissection.structured import without_comments
+
 MIME_FIELDS = frozenset({b"content-type", b"content-transfer-encoding", b"content-disposition", b"mime-version"})
 
 # A field and its continuation lines. RFC 5322 §2.2 allows no white space and no control in a name; hostile mail has both.
@@ -11,7 +13,7 @@ _FIELD = re.compile(rb"([^ \t:\n][^:\n]*+):((?:[^\n]*)(?:\n[ \t][^\n]*)*)\n?")
 _LINE = re.compile(rb"[^\n]*\n?")
 _BLANK_CONTINUATION = re.compile(rb"\n[ \t]+\r?(?=\n)")
 _BLANK_LINES = re.compile(rb"(?:[ \t]*\r?\n)*")
-_NOT_IN_A_NAME = re.compile(rb"\([^()]*\)?|[\x00-\x20\x7f]")
+_NOT_IN_A_NAME = re.compile(rb"[\x00-\x20\x7f]")
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _MAX_ENDS = 4
 """A header that could end in more places than that is malformed anyhow, and says so."""
@@ -104,7 +106,7 @@ def _name(literal: bytes) -> tuple[bytes, str]:
     name = literal.lower()
     if name.isalnum() or name.replace(b"-", b"").isalnum():
         return name, ""
-    bare = _NOT_IN_A_NAME.sub(b"", name)
+    bare = _NOT_IN_A_NAME.sub(b"", without_comments(name))
     if bare in MIME_FIELDS:
         if b"(" in name:
             return bare, "header.name.comment"
@@ -134,7 +136,9 @@ def other_headers(header: Header, data: bytes | memoryview, end: int) -> Iterato
     first = _LINE.match(bytes(data[start : min(end, start + 1000)]))
     if first is not None and first[0][:1] in {b" ", b"\t"} and first[0].strip():
         indent = len(first[0]) - len(first[0].lstrip(b" \t"))
-        yield from _with_mime_fields("header.continuation.broken", parse_header(data, start + indent, header_end(data, start, end)))
+        yield from _with_mime_fields(
+            "header.continuation.broken", parse_header(data, start + indent, header_end(data, start, end))
+        )
     if not header.fields and header.has_blank_line:
         skipped = _BLANK_LINES.match(data, start, end)
         if skipped is not None and skipped.end() < end:

@@ -14,6 +14,7 @@ from qscan_contracts.ids import Sha256
 from qscan_contracts.scanning import MAX_INLINE_BYTES
 
 Piece = bytes | bytearray | memoryview
+"""Of the content of a component, as it is decoded."""
 
 
 class HeldContent(Protocol):
@@ -87,9 +88,7 @@ class FileContent:
         if not self.length:
             return memoryview(b"")
         before = self.start % mmap.ALLOCATIONGRANULARITY
-        mapped = mmap.mmap(
-            self.descriptor, before + self.length, prot=mmap.PROT_READ, offset=self.start - before
-        )
+        mapped = mmap.mmap(self.descriptor, before + self.length, prot=mmap.PROT_READ, offset=self.start - before)
         return memoryview(mapped)[before:]
 
 

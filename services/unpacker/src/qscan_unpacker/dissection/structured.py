@@ -15,7 +15,9 @@ _QUOTED_PAIR = re.compile(rb"\\(.)", re.DOTALL)
 _CONTROL_OF_COMMENTS = re.compile(rb'\\.|[()"]', re.DOTALL)
 _LONE_CR = re.compile(rb"\r(?!\n)")
 _TYPE = re.compile(rb"^[!#$%&'*+.^_`{|}~0-9a-z-]+/[!#$%&'*+.^_`{|}~0-9a-z-]+$")
-_LOOSE_TYPE = re.compile(rb"([!#$%&'*+.^_`{|}~0-9a-z-]+)\s*/\s*([!#$%&'*+.^_`{|}~0-9a-z-]+)")
+_LOOSE_TYPE = re.compile(
+    rb"(?<![!#-'*+.^_`{|}~0-9a-z-])([!#-'*+.^_`{|}~0-9a-z-]++)\s*+/\s*+([!#-'*+.^_`{|}~0-9a-z-]++)"
+)
 
 
 @dataclass(frozen=True, slots=True)

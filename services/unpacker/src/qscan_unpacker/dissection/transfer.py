@@ -27,7 +27,7 @@ _BAD_QUOTED = re.compile(rb"=(?![0-9A-Fa-f]{2}|[ \t]*\r?\n|[ \t]*\Z)")
 _EQUALS_CR = re.compile(rb"=\r(?!\n)")
 _SOFT_BREAK = re.compile(rb"=[ \t]*(?:\r?\n|\Z)")
 _PADDED_SOFT_BREAK = re.compile(rb"=[ \t]+(?:\r?\n|\Z)")
-_ANY_SOFT_BREAK = re.compile(rb"=[ \t]*(?:\r\n|\n|\r|\Z)|[ \t]+(?=\r?\n)")
+_ANY_SOFT_BREAK = re.compile(rb"=[ \t]*(?:\r\n|\n|\r|\Z)|(?<![ \t])[ \t]++(?=\r?\n)")
 
 Encoded = bytes | memoryview
 Decoder = Callable[[Encoded], Iterator[bytes]]
@@ -174,7 +174,9 @@ def regular_quoted_printable(encoded: Encoded) -> Iterator[bytes]:
 
 def quoted_printable_readings(encoded: Encoded) -> Readings:
     """Of an equals sign that begins no escape RFC 2045 §6.7 says that it may be kept; some drop it."""
-    return Readings((decode_quoted_printable, _lenient_quoted_printable, _dropping_equals), ("quoted_printable.invalid",))
+    return Readings(
+        (decode_quoted_printable, _lenient_quoted_printable, _dropping_equals), ("quoted_printable.invalid",)
+    )
 
 
 def decode_quoted_printable(encoded: Encoded) -> Iterator[bytes]:

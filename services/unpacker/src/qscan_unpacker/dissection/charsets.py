@@ -1,0 +1,52 @@
+"""Texts in charsets that hide their letters from a scanner: as UTF-8 besides (RFC 2152, RFC 2781)."""
+
+import codecs
+from collections.abc import Callable, Iterator
+
+from qscan_unpacker.dissection.transfer import Encoded, pieces
+
+_BYTE_ORDER_MARKS = (
+    (b"\xff\xfe\0\0", "utf-32"),
+    (b"\0\0\xfe\xff", "utf-32"),
+    (b"\xff\xfe", "utf-16"),
+    (b"\xfe\xff", "utf-16"),
+)
+_HIDING = {
+    name: name for wide in ("utf-16", "utf-32") for name in (wide, f"{wide}le", f"{wide}be", f"{wide}-le", f"{wide}-be")
+} | {"utf-7": "utf-7", "utf7": "utf-7", "unicode-1-1-utf-7": "utf-7", "ucs-2": "utf-16", "ucs-4": "utf-32"}
+
+
+def plainer_reading(head: bytes, charset: str, *, is_text: bool) -> Callable[[Encoded], Iterator[bytes]] | None:
+    """How to decode a text so that a scanner can read it, or None where it can already.
+
+    Args:
+        head: the first bytes.
+        charset: the declared one, ``""`` for none.
+        is_text: whether it is declared as a text.
+    """
+    for mark, codec in _BYTE_ORDER_MARKS:
+        if head.startswith(mark):
+            return _decoding(codec)
+    if not is_text:
+        return None
+    codec = _HIDING.get(charset.lower(), "")
+    if codec:
+        if codec in {"utf-16", "utf-32"}:  # without a mark: RFC 2781 §4.3 says big-endian, Windows writes the other
+            codec += "-be" if head[:1] == b"\0" else "-le"
+        return _decoding(codec)
+    return _without_nul if b"\0" in head else None
+
+
+def _decoding(codec: str) -> Callable[[Encoded], Iterator[bytes]]:
+    def decode(encoded: Encoded) -> Iterator[bytes]:
+        decoder = codecs.getincrementaldecoder(codec)(errors="replace")
+        for piece in pieces(encoded):
+            yield decoder.decode(piece).encode("utf-8", errors="replace")
+        yield decoder.decode(b"", final=True).encode("utf-8", errors="replace")
+
+    return decode
+
+
+def _without_nul(encoded: Encoded) -> Iterator[bytes]:
+    """As browsers do, for which NUL in a text is nothing."""
+    return (piece.replace(b"\0", b"") for piece in pieces(encoded))
