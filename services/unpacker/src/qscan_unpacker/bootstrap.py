@@ -2,6 +2,7 @@
 
 import asyncio
 import secrets
+from concurrent.futures import ThreadPoolExecutor
 
 from qscan_contracts.subjects import Service
 from qscan_kit.bus import Bus
@@ -19,6 +20,7 @@ from qscan_unpacker.dissection.budget import Limits
 from qscan_unpacker.entrypoints.http import Intake, Scanning, build
 from qscan_unpacker.fan_out import FanOut
 from qscan_unpacker.hand_off import HandOff
+from qscan_unpacker.sandbox.sandbox import Sandbox
 from qscan_unpacker.scanning import Scanner
 from qscan_unpacker.settings import Settings
 
@@ -29,10 +31,23 @@ _log = get_logger()
 
 async def main(settings: Settings, stop: asyncio.Event) -> None:
     """Run the unpacker until `stop`. Health and the API are served from the first moment, before the bus is there."""
-    token = read_secret(settings.token_file) if settings.token_file is not None else ""
     settings.spool_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    sandbox = Sandbox(
+        memory_bytes=settings.sandbox_memory_bytes,
+        opening_timeout_s=settings.opening_timeout_s,
+        require_seccomp=settings.require_seccomp,
+    )
+    await asyncio.to_thread(sandbox.start)
+    try:
+        await _serve(settings, sandbox, stop)
+    finally:
+        await asyncio.to_thread(sandbox.stop)
+
+
+async def _serve(settings: Settings, sandbox: Sandbox, stop: asyncio.Event) -> None:
+    token = read_secret(settings.token_file) if settings.token_file is not None else ""
     intake = Intake(settings, token)
-    parts = Parts(settings)
+    parts = Parts(settings, sandbox)
     app = build(intake, parts.checks())
     server = QuietServer(app, host=settings.http_host, port=settings.http_port)
     await server.start()
@@ -53,9 +68,9 @@ async def main(settings: Settings, stop: asyncio.Event) -> None:
 class Parts:
     """What stands on the bus, once it is there."""
 
-    def __init__(self, settings: Settings) -> None:
-        """Nothing is wired yet."""
-        self._settings = settings
+    def __init__(self, settings: Settings, sandbox: Sandbox) -> None:
+        """Nothing is wired yet but the sandbox."""
+        self._settings, self._sandbox = settings, sandbox
         self._bus: Bus | None = None
         self._asker: Asker | None = None
         self._streams: StreamsKeeper | None = None
@@ -80,6 +95,8 @@ class Parts:
                 max_av_requests=settings.max_av_requests_per_message,
             ),
             hand_off=HandOff(MailStore(bus), EventPublisher(bus)),
+            sandbox=self._sandbox,
+            threads=ThreadPoolExecutor(settings.max_messages_in_flight, thread_name_prefix="dissect"),
             limits=limits(settings),
             spool_dir=settings.spool_dir,
             in_thread_above_bytes=settings.dissect_in_thread_above_bytes,
@@ -108,7 +125,13 @@ class Parts:
         async def policy() -> Health:
             return waiting if self._asker is None else await readiness.policy(self._asker)
 
-        return {"nats": nats, "streams": streams, "engines": engines, "policy": policy}
+        return {
+            "nats": nats,
+            "streams": streams,
+            "engines": engines,
+            "policy": policy,
+            "sandbox": self._sandbox.health,
+        }
 
 
 def limits(settings: Settings) -> Limits:
@@ -116,9 +139,14 @@ def limits(settings: Settings) -> Limits:
     return Limits(
         max_depth=settings.max_depth,
         max_components=settings.max_components,
+        max_component_bytes=settings.max_component_bytes,
         max_decoded_bytes=settings.max_decoded_bytes,
+        max_ratio=settings.max_ratio,
+        ratio_counts_above_bytes=settings.ratio_counts_above_bytes,
         max_header_bytes=settings.max_header_bytes,
         max_header_lines=settings.max_header_lines,
+        max_parameters=settings.max_parameters,
+        max_password_attempts=settings.max_password_attempts,
         max_dissection_s=settings.max_dissection_s,
     )
 

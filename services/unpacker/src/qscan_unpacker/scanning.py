@@ -2,7 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -18,12 +19,14 @@ from qscan_unpacker.answering import answer
 from qscan_unpacker.contents import Contents
 from qscan_unpacker.dissection.budget import Budget, Limits
 from qscan_unpacker.dissection.holding import Holding
-from qscan_unpacker.dissection.mime import Dissection, MimeDissector
+from qscan_unpacker.dissection.collecting import Dissection
+from qscan_unpacker.dissection.dissector import Dissector
 from qscan_unpacker.domain.aggregation import Failure
 from qscan_unpacker.domain.decision import Decision, Facts, decide
 from qscan_unpacker.domain.edits import edits
 from qscan_unpacker.fan_out import FanOut, Heard
 from qscan_unpacker.hand_off import HandOff, Outgoing
+from qscan_unpacker.sandbox.sandbox import Sandbox
 from qscan_unpacker.spool import RawMessage
 
 T = TypeVar("T")
@@ -51,12 +54,18 @@ class Scanner:
         contents: Contents,
         fan_out: FanOut,
         hand_off: HandOff,
+        sandbox: Sandbox,
+        threads: Executor,
         limits: Limits,
         spool_dir: Path,
         in_thread_above_bytes: int,
         spam_required: bool,
     ) -> None:
-        """All parts are owned by the bootstrap."""
+        """All parts are owned by the bootstrap.
+
+        `threads` has one for each message in flight: some of them wait for the sandbox, and nobody waits for them.
+        """
+        self._sandbox, self._threads = sandbox, threads
         self._contents, self._fan_out, self._hand_off = contents, fan_out, hand_off
         self._limits, self._spool_dir = limits, spool_dir
         self._in_thread_above_bytes = in_thread_above_bytes
@@ -116,17 +125,29 @@ class Scanner:
         return result
 
     async def _dissect(self, raw: RawMessage, holding: Holding) -> Dissection:
-        """Dissect on the loop where that takes less than a millisecond or so, else in a thread."""
+        """Dissect on the loop where that takes less than a millisecond or so, else in a thread, as containers do."""
         with telemetry.tracer().start_as_current_span("unpack") as span:
-            budget = Budget(self._limits, time.monotonic)
-            dissector = MimeDissector(raw.view(), raw.sha256, holding, budget, raw.content())
+            # The time of a thread, so that what other messages take meanwhile is not charged to this one.
+            budget = Budget(self._limits, time.thread_time)
+            dissector = Dissector(raw.view(), raw.sha256, holding, budget, raw.content())
             if raw.size > self._in_thread_above_bytes:
-                dissection = await to_the_end(asyncio.to_thread(dissector.dissect))
+                await self._in_thread(dissector.dissect)
             else:
-                dissection = dissector.dissect()
-            span.set_attribute("qscan.components", len(dissection.found))
+                dissector.dissect()
+            if dissector.has_containers:
+                with telemetry.tracer().start_as_current_span("open containers"):
+                    await self._in_thread(lambda: self._open_containers(dissector))
+            dissection = dissector.dissection
+            span.set_attribute("qscan.components", len(dissection.found) + len(dissection.unopened))
             span.set_attribute("qscan.defects", len(dissection.defects))
             return dissection
+
+    async def _in_thread(self, work: Callable[[], object]) -> None:
+        await to_the_end(asyncio.get_running_loop().run_in_executor(self._threads, work))
+
+    def _open_containers(self, dissector: Dissector) -> None:
+        with self._sandbox.session() as session:
+            dissector.open_containers(session)
 
     def _decide(self, request: ScanRequest, dissection: Dissection, heard: Heard) -> Decision:
         return decide(
@@ -197,7 +218,7 @@ def _account(request: ScanRequest, result: ScanAnswer, dissection: Dissection) -
         reason=result.reason,
         effects=request.effects,
         bytes=result.raw_size,
-        components=len(dissection.found),
+        components=len(dissection.found) + len(dissection.unopened),
         recipients=len(result.recipients),
         findings=list(dict.fromkeys(finding.id for finding in result.findings))[:20],
         spam_score=result.spam.score if result.spam else None,

@@ -50,10 +50,19 @@ class Settings(ServiceSettings):
     )
     max_depth: int = Field(50, gt=0, description="Budget: how deeply entities may nest.")
     max_components: int = Field(2_000, gt=0, description="Budget: how many components a message may have.")
-    max_decoded_bytes: int = Field(1_000_000_000, gt=0, description="Budget: bytes of all components together.")
+    max_component_bytes: int = Field(250_000_000, gt=0, description="Budget: bytes of one component.")
+    max_decoded_bytes: int = Field(500_000_000, gt=0, description="Budget: bytes of all components together.")
+    max_ratio: int = Field(250, gt=0, description="Budget: bytes that come out of a container for each byte of it.")
+    ratio_counts_above_bytes: int = Field(
+        16_000_000, ge=0, description="As much may come out of a container at any ratio."
+    )
     max_header_bytes: int = Field(262_144, gt=0, description="Budget: bytes of one header.")
     max_header_lines: int = Field(5_000, gt=0, description="Budget: lines of one header.")
-    max_dissection_s: float = Field(30, gt=0, description="Budget: seconds of dissection.")
+    max_parameters: int = Field(500, gt=0, description="Budget: parameters of one header field.")
+    max_password_attempts: int = Field(
+        64, ge=0, description="Budget: words of the message that are tried as the password of an archive in it."
+    )
+    max_dissection_s: float = Field(8, gt=0, description="Budget: seconds of CPU time for the dissection.")
     opening_timeout_s: float = Field(
         30, gt=0, description="How long all archives and other containers of one message may take to open."
     )

@@ -1,7 +1,8 @@
 """One budget per message: charged before something is produced; running out is a named defect."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
@@ -39,16 +40,22 @@ class Budget:
 
     limits: Limits
     clock: Callable[[], float]
-    """Seconds of CPU time."""
+    """Seconds of CPU time of this thread."""
     components: int = 0
     decoded_bytes: int = 0
-    seconds_elsewhere: float = 0.0
-    """CPU time that other processes have spent on the message."""
-    started_s: float = field(init=False)
+    spent_s: float = 0.0
+    """CPU time that the message has taken before the clock was started, and in other processes."""
+    _started_s: float | None = None
 
-    def __post_init__(self) -> None:
-        """Start the clock."""
-        self.started_s = self.clock()
+    @contextmanager
+    def counting(self) -> Iterator[None]:
+        """Count the time inside the block, all of it in one thread."""
+        self._started_s = self.clock()
+        try:
+            yield
+        finally:
+            self.spent_s += self.clock() - self._started_s
+            self._started_s = None
 
     def charge_component(self, depth: int) -> None:
         """One more component at `depth`. Raises OverBudgetError."""
@@ -78,4 +85,5 @@ class Budget:
 
     def seconds_left(self) -> float:
         """Of CPU time."""
-        return self.limits.max_dissection_s - self.seconds_elsewhere - (self.clock() - self.started_s)
+        counted_s = 0.0 if self._started_s is None else self.clock() - self._started_s
+        return self.limits.max_dissection_s - self.spent_s - counted_s

@@ -111,7 +111,7 @@ class Containers:
         except _BombError:
             return members, Done(UnscannedReason.BOMB, "budget.ratio")
         finally:
-            budget.seconds_elsewhere += opening.cpu_s_used - before_s
+            budget.spent_s += opening.cpu_s_used - before_s
         return members, Done(UnscannedReason.UNPACKER_FAILED, "the sandbox said nothing more")
 
     def _member(self, container: Found, begun: Begun, replies: Iterator[Reply]) -> None:
@@ -171,8 +171,3 @@ class Containers:
         self._collector.report(path, reason, detail)
         if FindingId(detail) in CATALOGUE:
             self._collector.note(detail, path, 0, within=path)
-
-    def give_up(self, reason: UnscannedReason, detail: str) -> None:
-        """Report all that are left as not looked into."""
-        while self._pending:
-            self._report(self._pending.popleft().found, reason, detail)

@@ -55,8 +55,8 @@ class Dissector:
         self._raw, self._content, self._budget = raw, raw_content, budget
         top = parse_header(raw, 0, min(len(raw), budget.limits.max_header_bytes))
         component = Component(RAW_PATH, None, 0, Origin.RAW, len(raw), raw_sha256, detected_type="message/rfc822")
-        self._dissection = Dissection(top, [Found(component, raw_content)], readings=[(0, len(raw))])
-        self._collector = Collector(self._dissection, holding, budget)
+        self.dissection = Dissection(top, [Found(component, raw_content)], readings=[(0, len(raw))])
+        self._collector = Collector(self.dissection, holding, budget)
         self._walker = EntityWalker(self._collector, self._explore)
         self._containers = Containers(self._collector, self._explore)
         self._over_budget = False
@@ -71,12 +71,13 @@ class Dissector:
         """
         source = Source(self._raw, self._content, RAW_PATH, is_raw=True)
         self._walker.add(Entity(source, RAW_PATH, RAW_PATH, 0, 0, len(self._raw), is_message=True))
-        try:
-            self._walker.run()
-        except OverBudgetError as error:
-            self._ran_out(error)
-        self._dissection.sort()
-        return self._dissection
+        with self._budget.counting():
+            try:
+                self._walker.run()
+            except OverBudgetError as error:
+                self._ran_out(error)
+        self.dissection.sort()
+        return self.dissection
 
     @property
     def has_containers(self) -> bool:
@@ -90,17 +91,14 @@ class Dissector:
             OSError: the disk under the holding is full or broken.
         """
         passwords = self._passwords()
-        try:
-            while self._containers:
-                self._containers.open_next(opening, passwords)
-                self._walker.run()
-        except OverBudgetError as error:
-            self._ran_out(error)
-        self._dissection.sort()
-
-    def leave_containers(self, reason: UnscannedReason, detail: str) -> None:
-        """Report the containers as not looked into."""
-        self._containers.give_up(reason, detail)
+        with self._budget.counting():
+            try:
+                while self._containers:
+                    self._containers.open_next(opening, passwords)
+                    self._walker.run()
+            except OverBudgetError as error:
+                self._ran_out(error)
+        self.dissection.sort()
 
     def _ran_out(self, error: OverBudgetError) -> None:
         self._over_budget = True
@@ -173,10 +171,10 @@ class Dissector:
             self._explore(inside)
 
     def _passwords(self) -> tuple[str, ...]:
-        texts = [field.value.decode("utf-8", errors="replace") for field in self._dissection.top.all(b"subject")]
+        texts = [field.value.decode("utf-8", errors="replace") for field in self.dissection.top.all(b"subject")]
         texts += [
             found.content.read(0, MAX_TEXT_CHARACTERS).decode("utf-8", errors="replace")
-            for found in self._dissection.found
+            for found in self.dissection.found
             if found.component.content_type in {"text/plain", "text/html", ""}
             and found.component.origin is not Origin.RAW
         ]
