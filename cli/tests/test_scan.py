@@ -164,6 +164,26 @@ def test_json_is_the_answer_itself_one_line_each(intake, message, capfdbinary):
     assert [json.loads(line)["disposition"] for line in lines] == ["deliver", "quarantine"]
 
 
+def test_people_are_shown_the_tree(intake, message, capsys):
+    """`--explain`: with the decision, and without colours where nobody looks; the exit status stays."""
+    intake.says(Disposition.QUARANTINE)
+    assert main(["scan", message, "--explain", "--url", intake.url]) == 1
+    out = capsys.readouterr().out
+    assert "disposition  quarantine" in out
+    assert '└─ 1  part "a�[31m.txt" text/plain' in out
+    assert "· rule.x → log: a detail" in out
+    assert "\x1b" not in out
+
+
+def test_the_tree_as_json_is_one_line_each(intake, message, capfdbinary):
+    """`--json --explain`."""
+    intake.says(Disposition.DELIVER, Disposition.DEFER)
+    assert main(["scan", message, message, "--json", "--explain", "--url", intake.url]) == 2
+    lines = [json.loads(line) for line in capfdbinary.readouterr().out.splitlines()]
+    assert [line["disposition"] for line in lines] == ["deliver", "defer"]
+    assert [line["tree"]["children"][0]["component"]["path"] for line in lines] == ["1", "1"]
+
+
 @pytest.mark.parametrize(
     ("status", "body", "expected"),
     [

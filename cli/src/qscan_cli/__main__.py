@@ -77,6 +77,12 @@ def _add_scan(commands: "_Commands[argparse.ArgumentParser]") -> None:
     )
     scan.add_argument("files", nargs="+", metavar="FILE", help="a message as a file; - is standard input")
     scan.add_argument("--json", action="store_true", help="print the answers as they are, one line each")
+    scan.add_argument(
+        "--explain",
+        action="store_true",
+        help="draw the tree of what was found in the message, and why; with --json: `tree` (nodes with path, "
+        "component or null, findings, children) instead of `findings` and `components`",
+    )
     scan.add_argument("--mail-from", default="", metavar="A", help="envelope sender (default: the null sender)")
     scan.add_argument("--rcpt-to", action="append", metavar="B", help="envelope recipient; may be repeated")
     _add_url(scan)

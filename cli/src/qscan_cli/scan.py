@@ -7,8 +7,10 @@ from contextlib import ExitStack
 from enum import IntEnum
 from pathlib import Path
 
+from qscan_cli.explain import as_json
 from qscan_cli.intake_client import IntakeClient, NotAskedError, find_url
-from qscan_cli.scan_report import report
+from qscan_cli.scan_report import explanation, report
+from qscan_cli.terminal import for_encoding, has_colours
 from qscan_contracts.intake import ScanAnswer
 from qscan_contracts.vocabulary import Disposition
 
@@ -48,9 +50,11 @@ def _scan(client: IntakeClient, file: str, arguments: argparse.Namespace) -> Sta
                 _print_line(error.body)
             return Status.NOT_ASKED
     if arguments.json:
-        _print_line(body)
+        _print_line(as_json(answer) if arguments.explain else body)
     else:
-        print(report(file, answer))
+        colours = has_colours(sys.stdout)
+        text = explanation(file, answer, colours=colours) if arguments.explain else report(file, answer)
+        print(for_encoding(text, sys.stdout.encoding))
     return status_of(answer)
 
 

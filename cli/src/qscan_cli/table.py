@@ -11,7 +11,7 @@ _WIDEST = 160
 
 def table(headings: Sequence[str], rows: Sequence[Sequence[str]], *, width: int | None = None) -> str:
     """The table as text without a final line break. Cells may hold line breaks."""
-    total = min(width or shutil.get_terminal_size((120, 24)).columns, _WIDEST)
+    total = width or screen_width()
     widths = [max(_widest(row[column]) for row in (headings, *rows)) for column in range(len(headings))]
     while sum(widths) + len(_GAP) * (len(widths) - 1) > total:
         widest = max(range(len(widths)), key=widths.__getitem__)
@@ -22,6 +22,11 @@ def table(headings: Sequence[str], rows: Sequence[Sequence[str]], *, width: int 
     for row in rows:
         lines += _lines(row, widths)
     return "\n".join(line.rstrip() for line in lines)
+
+
+def screen_width() -> int:
+    """The columns to write in: of the terminal, or of ``$COLUMNS``; up to a width that can still be read."""
+    return min(shutil.get_terminal_size((120, 24)).columns, _WIDEST)
 
 
 def _widest(cell: str) -> int:
