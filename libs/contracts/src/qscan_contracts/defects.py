@@ -90,6 +90,7 @@ CATALOGUE: dict[FindingId, DefectKind] = dict(
         _kind("uuencode.in_text", "", hides=True, title="uuencoded file in a text"),
         _kind("yenc.in_text", "", hides=True, title="yEnc file in a text"),
         _kind("binhex.in_text", "", hides=True, title="BinHex file in a text"),
+        _kind("base64.in_text", "", hides=False, title="base64 in the middle of a text"),
         _kind("data_url.in_text", "RFC 2397", hides=False, title="data: URL in a text"),
         # Names
         _kind("name.differ", "RFC 2183 §2.3", hides=True, title="different names for one part"),

@@ -35,6 +35,7 @@ _DEFECTS = {
     "yenc": "yenc.in_text",
     "binhex": "binhex.in_text",
     "data_url": "data_url.in_text",
+    "base64": "base64.in_text",
 }
 _TEXTS = ("text/", "message/", "application/xml", "application/xhtml", "image/svg", "application/javascript")
 _HEAD_BYTES = 8 * 1024

@@ -18,7 +18,7 @@ from qscan_unpacker.dissection.budget import OverBudgetError
 from qscan_unpacker.dissection.collecting import MAIN_READING, Collector, Found, Place, SpanKind
 from qscan_unpacker.dissection.field_defects import header_defects
 from qscan_unpacker.dissection.file_names import candidate_names
-from qscan_unpacker.dissection.headers import Header, other_headers, parse_header
+from qscan_unpacker.dissection.headers import Field, Header, loose_fields, other_headers, parse_header
 from qscan_unpacker.dissection.holding import HeldContent
 from qscan_unpacker.dissection.structured import Structured, encodings, media_types, readings
 
@@ -81,6 +81,9 @@ class _Fields:
     types: list[Structured]
     kinds: list[bytes]
     encodings: list[bytes]
+    dispositions: list[Structured]
+    is_declared: bool
+    """Whether there is a Content-Type."""
 
 
 class EntityWalker:
@@ -121,7 +124,7 @@ class EntityWalker:
         if not self._is_new(entity, header):
             return
         self._span(SpanKind.HEADER, entity.start, header.body_start, entity)
-        fields = _fields(header, entity.default_type)
+        fields = _fields(header, loose_fields(header, entity.source.data), entity.default_type)
         if self._divided(entity, header, fields):
             return
         self._leaf(entity, header, fields)
@@ -418,14 +421,15 @@ class EntityWalker:
                 self._another(transfer.pieces, body, place)
 
     def _place(self, entity: Entity, header: Header, fields: _Fields, path: ComponentPath, depth: int) -> Place:
-        dispositions = header.all(b"content-disposition")
         names: tuple[CandidateName, ...] = ()
-        if fields.types or dispositions or header.all(b"content-description") or header.all(b"content-location"):
+        if fields.types or fields.dispositions or header.all(b"content-description") or header.all(b"content-location"):
             names = candidate_names(
                 fields.types,
-                [reading for field in dispositions for reading in readings(field.value)],
-                raw_types=[raw for raw, one in zip(fields.raw_types, fields.types, strict=False) if one.malformed],
-                raw_dispositions=[field.value for field in dispositions if readings(field.value)[0].malformed],
+                fields.dispositions,
+                raw_types=fields.raw_types if any(one.malformed for one in fields.types) else (),
+                raw_dispositions=[field.value for field in header.all(b"content-disposition")]
+                if any(one.malformed for one in fields.dispositions)
+                else (),
                 descriptions=[field.value for field in header.all(b"content-description")],
                 locations=[field.value for field in header.all(b"content-location")],
             )
@@ -433,7 +437,7 @@ class EntityWalker:
                 self._note(entity, "name.too_long", path, header.body_start)
             if any(character < " " for name in names for character in name.text):
                 self._note(entity, "name.control", path, header.body_start)
-        declared = fields.kinds[0].decode("ascii", errors="replace") if fields.types else ""
+        declared = fields.kinds[0].decode("ascii", errors="replace") if fields.is_declared else ""
         offset = header.body_start if entity.source.is_raw else None
         size = entity.end - header.body_start if entity.source.is_raw else None
         return Place(
@@ -457,16 +461,34 @@ class EntityWalker:
         return self._collector.literal(content, place)
 
 
-def _fields(header: Header, default_type: bytes) -> _Fields:
-    raw_types = [field.value for field in header.all(b"content-type")]
+def _fields(header: Header, loose: list[Field], default_type: bytes) -> _Fields:
+    """The readings of the structural fields; the regular ones first, or what holds where there are none."""
+    regular = header.all(b"content-type")
+    raw_types = [field.value for field in (*regular, *_named(loose, b"content-type"))]
     types = [reading for raw in raw_types for reading in readings(raw)]
-    raw_encodings = [field.value for field in header.all(b"content-transfer-encoding")]
+    raw_encodings = [
+        field.value
+        for fields in (header.all(b"content-transfer-encoding"), _named(loose, b"content-transfer-encoding"))
+        for field in fields
+    ]
+    named = encodings(reading for raw in raw_encodings for reading in readings(raw))
+    kinds = media_types(types)
     return _Fields(
         raw_types,
         types,
-        media_types(types) or [default_type],
-        encodings(reading for raw in raw_encodings for reading in readings(raw)) or [b""],
+        kinds if regular else [default_type, *kinds],
+        named if header.all(b"content-transfer-encoding") else list(dict.fromkeys([b"", *named])),
+        [
+            reading
+            for field in (*header.all(b"content-disposition"), *_named(loose, b"content-disposition"))
+            for reading in readings(field.value)
+        ],
+        is_declared=bool(regular),
     )
+
+
+def _named(fields: list[Field], name: bytes) -> list[Field]:
+    return [field for field in fields if field.name == name]
 
 
 def _charset(fields: _Fields) -> str:

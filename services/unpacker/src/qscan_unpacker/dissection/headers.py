@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+from qscan_contracts.encoded_words import decode_words
 from qscan_unpacker.dissection.structured import without_comments
 
 MIME_FIELDS = frozenset({b"content-type", b"content-transfer-encoding", b"content-disposition", b"mime-version"})
@@ -12,8 +13,19 @@ MIME_FIELDS = frozenset({b"content-type", b"content-transfer-encoding", b"conten
 _FIELD = re.compile(rb"([^ \t:\n][^:\n]*+):((?:[^\n]*)(?:\n[ \t][^\n]*)*)\n?")
 _LINE = re.compile(rb"[^\n]*\n?")
 _BLANK_CONTINUATION = re.compile(rb"\n[ \t]+\r?(?=\n)")
-_BLANK_LINES = re.compile(rb"(?:[ \t]*\r?\n)*")
+_BLANK_LINES = re.compile(rb"(?:\xef\xbb\xbf)?(?:[ \t]*\r?\n)*")
 _NOT_IN_A_NAME = re.compile(rb"[\x00-\x20\x7f]")
+_LOOSE_LINE_ENDS = re.compile(rb"[\v\f\x1c-\x1e]|\xc2\x85|\xe2\x80[\xa8\xa9]")
+_INVISIBLE = re.compile(rb"[^\t\n\r\x20-\x7e]+")
+_LOOSE_FIELD = re.compile(
+    rb"(?:content[^a-z0-9\r\n:=;]{0,4}(?:(type)|(disposition))|(encoding))[^a-z0-9\r\n:=;]{0,6}[:=]"
+    rb"([^\n]*(?:\n[ \t][^\n]*)*+)",
+    re.IGNORECASE,
+)
+_MENTION = re.compile(rb"content[^a-z0-9\n]{0,4}(?:type|disposition)|encoding", re.IGNORECASE)
+_ENCODED_NAME = re.compile(rb"^=\?[^:\n]*:", re.MULTILINE)
+_MAX_LOOSE_FIELDS = 16
+_LOOSE_NAMES = (b"content-type", b"content-disposition", b"content-transfer-encoding")
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _MAX_ENDS = 4
 """A header that could end in more places than that is malformed anyhow, and says so."""
@@ -113,6 +125,27 @@ def _name(literal: bytes) -> tuple[bytes, str]:
         return bare, "header.name.space" if name.split() == [bare] or b" " in name else "header.name.control"
     stripped = name.rstrip(b" \t")
     return stripped, "header.name.space" if stripped != name else ""
+
+
+def loose_fields(header: Header, data: bytes | memoryview) -> list[Field]:
+    """What a reader may take for a MIME field that finds its name anywhere in the header, whatever is around it.
+
+    In a folded line, behind another line separator of Unicode, with other characters in it, as an encoded word, in
+    quotation marks, as a parameter. Empty for a header without such oddities.
+    """
+    block = bytes(data[header.start : header.body_start])
+    mentions = len(_MENTION.findall(block))
+    if mentions == sum(field.name in _LOOSE_NAMES for field in header.fields) and not _ENCODED_NAME.search(block):
+        return []
+    text = decode_words(_LOOSE_LINE_ENDS.sub(b"\n", block).decode("latin-1")).encode("utf-8")
+    text = _INVISIBLE.sub(b"", text)
+    known = {(field.name, field.value.strip()) for field in header.fields}
+    found = []
+    for match in _LOOSE_FIELD.finditer(text):
+        name, value = next(name for name, found_name in zip(_LOOSE_NAMES, match.groups()) if found_name), match[4]
+        if (name, value.strip()) not in known:
+            found.append(Field(name, value, header.start, header.start))
+    return found[:_MAX_LOOSE_FIELDS]
 
 
 def other_headers(header: Header, data: bytes | memoryview, end: int) -> Iterator[tuple[str, Header]]:
