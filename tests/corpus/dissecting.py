@@ -2,6 +2,7 @@
 
 import tempfile
 import time
+import traceback
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,16 +21,25 @@ class Dissected:
         names: all candidate file names.
         defects: ids, in order.
         hiding: those of them behind which content can hide.
+        crash: the traceback, if the dissector raised something; "" if not.
     """
 
     contents: dict[str, bytes]
     names: frozenset[str]
     defects: tuple[str, ...]
     hiding: tuple[str, ...]
+    crash: str = ""
 
 
 def dissected(raw: bytes) -> Dissected:
-    """Dissect `raw` within the limits that qscan has by default."""
+    """Dissect `raw` within the limits that qscan has by default. Never raises."""
+    try:
+        return _dissected(raw)
+    except Exception:  # a suite is of use only if it goes on to the next case
+        return Dissected({}, frozenset(), (), (), crash=traceback.format_exc(limit=-5))
+
+
+def _dissected(raw: bytes) -> Dissected:
     content, sha256 = content_of(raw)
     with Holding(Path(tempfile.gettempdir())) as holding:
         dissection = MimeDissector(raw, sha256, holding, Budget(Limits(), time.process_time), content).dissect()

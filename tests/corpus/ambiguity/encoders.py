@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterator
 from itertools import cycle
 from urllib.parse import quote_from_bytes
 
+from tests.corpus.ambiguity.wrappings import uu
+
 Encoder = Callable[[bytes], str]
 
 _COVER = b"Nothing to see here."
@@ -83,6 +85,11 @@ def base64_leading_blank_lines(data: bytes) -> str:
 def base64_white_space(data: bytes) -> str:
     """Spaces and tabs inside and around lines."""
     return "\n".join(f"  {line[:10]} {line[10:20]}\t{line[20:]} " for line in base64_lines(data).splitlines())
+
+
+def base64_padded(data: bytes) -> str:
+    """With padding, whatever the length."""
+    return base64_lines(data + b"\n" * ((1 - len(data)) % 3))
 
 
 def base64_no_padding(data: bytes) -> str:
@@ -443,3 +450,13 @@ def multipart_base64(data: bytes) -> str:
     """A whole multipart with the boundary ``in``, in base64."""
     part = f"--in\nContent-Type: application/octet-stream\nContent-Transfer-Encoding: base64\n\n{base64_lines(data)}\n--in--\n"
     return base64_lines(part.encode("ascii"))
+
+
+def uu_in_qp(data: bytes) -> str:
+    """The lines of a uuencoded file, every byte of them in quoted-printable."""
+    return qp_long_line(uu(data).encode("ascii"))
+
+
+def word_in_word(data: bytes) -> str:
+    """The text of a B word that holds a B word."""
+    return word_b(f"=?utf-8?B?{word_b(data)}?=".encode("ascii"))

@@ -1,7 +1,7 @@
 """The judge: did qscan extract, or at least flag, what is hidden in a case and what any reader saw in it."""
 
 import hashlib
-import unicodedata
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -56,9 +56,16 @@ class Judgement:
         return "\n".join(lines)
 
 
+_ESCAPED = re.compile(r"\\x\{?[0-9A-F]{2}\}?")
+"""How MIME-tools shows a byte that it cannot decode."""
+
+
 def _squeezed(name: str) -> str:
-    """Without what some readers take away from names: white space and control characters."""
-    return "".join(c for c in unicodedata.normalize("NFC", name) if not c.isspace() and unicodedata.category(c) != "Cc")
+    """Without what readers drop or show in ways of their own: white space, control characters and all above ASCII.
+
+    Where such characters are the trick, the case itself says which names are expected.
+    """
+    return "".join(c for c in _ESCAPED.sub("", name) if "!" <= c <= "~")
 
 
 def judge(case: Case, seen: Mapping[str, Seen], dissection: Dissected) -> Judgement:
@@ -68,6 +75,8 @@ def judge(case: Case, seen: Mapping[str, Seen], dissection: Dissected) -> Judgem
         for number, payload in enumerate(case.payloads, 1)
         if not any(payload in content for content in dissection.contents.values())
     ]
+    if dissection.crash:
+        lacking.append(f"the dissector crashed: {dissection.crash}")
     lacking += [f"name {name!r} is no candidate" for name in case.names if name not in dissection.names]
     candidates = {_squeezed(name) for name in dissection.names}
     for reader, one in seen.items():

@@ -31,7 +31,7 @@ def _singles() -> Iterator[Case]:
     for family, tricks in TRICKS.items():
         for trick in tricks:
             yield case_of(family, (trick,), IN_PARTS, "parts", Ends.LF)
-            if family is not Family.LINE:
+            if trick.finish is None:
                 yield case_of(family, (trick,), IN_PARTS, "parts", Ends.CRLF)
             if trick.alone:
                 yield case_of(family, (trick,), ALONE, "alone", Ends.LF)

@@ -13,9 +13,15 @@ from collections.abc import Iterable
 
 
 def uu_lines(data: bytes, *, backtick: bool = True, length: int = 45) -> list[str]:
-    """The lines between ``begin`` and the empty line."""
-    pieces = (data[at : at + length] for at in range(0, len(data), length))
-    return [binascii.b2a_uu(piece, backtick=backtick).decode("ascii").rstrip("\n") for piece in pieces]
+    """The lines between ``begin`` and the empty line, each of so many bytes."""
+    zero = "`" if backtick else " "
+    return [_uu_line(data[at : at + length], zero) for at in range(0, len(data), length)]
+
+
+def _uu_line(piece: bytes, zero: str) -> str:
+    bits = "".join(f"{byte:08b}" for byte in piece + bytes(-len(piece) % 3))
+    digits = [len(piece), *(int(bits[at : at + 6], 2) for at in range(0, len(bits), 6))]
+    return "".join(chr(digit + 32) if digit else zero for digit in digits)
 
 
 def uu(data: bytes) -> str:
@@ -83,6 +89,11 @@ def yenc(data: bytes) -> str:
 def yenc_size(data: bytes) -> str:
     """For ``size=``."""
     return str(len(data))
+
+
+def yenc_next(data: bytes) -> str:
+    """For ``begin=`` of what follows."""
+    return str(len(data) + 1)
 
 
 def yenc_crc(data: bytes) -> str:

@@ -3,6 +3,7 @@
 # Protocol: README.md, "Readers".
 use strict;
 use warnings;
+use Encode qw(decode);
 use FindBin;
 use lib $FindBin::Bin;
 use MIME::Parser;
@@ -13,7 +14,8 @@ $SIG{__WARN__} = sub { };    # it warns of nearly everything here
 sub walk {
     my ($entity, $leaves) = @_;
     my $head = $entity->head;
-    my @names = (
+    # It keeps values of RFC 2231 as encoded words, for its callers to decode; what they cannot decode is no name.
+    my @names = grep { defined && !/=\?/ } map { defined && /=\?/ ? eval { decode('MIME-Header', $_) } : $_ } (
         $head->recommended_filename,
         $head->mime_attr('content-disposition.filename'),
         $head->mime_attr('content-type.name'),

@@ -256,16 +256,6 @@ def _places() -> Iterator[Trick]:
         body="Nothing.",
     )
     yield Trick(
-        id="preamble-message",
-        lesson=8,
-        why="base64 alone in front of the first delimiter",
-        preamble="{binary|base64_lines}",
-        kind="Content-Type: text/plain",
-        encoding="",
-        disposition="",
-        body="Nothing.",
-    )
-    yield Trick(
         id="epilogue-part",
         lesson=8,
         why="a part behind the closing delimiter",
@@ -384,6 +374,26 @@ def _places() -> Iterator[Trick]:
             "Subject: crafted\nMIME-Version: 1.0\nContent-Type: text/plain\n\nThis is a multi-part message.\n\n--other\n"
             + part
             + "\n--other--\n"
+        ),
+    )
+    yield Trick(
+        id="bounce-in-text",
+        lesson=8,
+        why="a bounce that gives back the message as text",
+        whole=(
+            "Subject: failure notice\n\nHi. This is the qmail-send program at example.org.\n\n"
+            "--- Below this line is a copy of the message.\n\nReturn-Path: <sender@example.org>\nSubject: crafted\n"
+            'MIME-Version: 1.0\nContent-Type: multipart/mixed; boundary="cut"\n\n--cut\n' + part + "\n--cut--\n"
+        ),
+    )
+    yield Trick(
+        id="bounce-in-text-single",
+        lesson=8,
+        why="a bounce that gives back a message of one part as text",
+        whole=(
+            "Subject: failure notice\n\nHi. This is the qmail-send program at example.org.\n\n"
+            "--- Below this line is a copy of the message.\n\nReturn-Path: <sender@example.org>\nSubject: crafted\n"
+            "MIME-Version: 1.0\n" + part + "\n"
         ),
     )
     yield Trick(
