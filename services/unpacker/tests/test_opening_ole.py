@@ -275,6 +275,17 @@ def test_hashing_is_bounded() -> None:
     assert [each.reason for each in opened.unopened] == [UnscannedReason.ENCRYPTED]
 
 
+@pytest.mark.parametrize("at", [44, 64, "EncryptionInfo", "Root Entry"])
+def test_library_is_given_no_file_that_states_too_much(workbook: bytes, at: int | str) -> None:
+    """Where tables or streams are said to be larger than the file, the library would follow loops to that size."""
+    data = encrypted(workbook, "VelvetSweatshop")
+    assert Opened(open_ole, data).unopened == []
+    place = at if isinstance(at, int) else entry_at(data, at) + 120
+    assert [each.reason for each in Opened(open_ole, patched(data, place, 0x7FFFFFFF)).unopened] == [
+        UnscannedReason.ENCRYPTED
+    ]
+
+
 def test_library_writes_no_temporary_file() -> None:
     """The sandbox has no files: the library's modules for old formats make theirs in memory."""
     for module in (msoffcrypto.format.doc97, msoffcrypto.format.xls97, msoffcrypto.format.ppt97):

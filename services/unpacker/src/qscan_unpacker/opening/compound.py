@@ -76,7 +76,8 @@ class CompoundFile:
         self._data = data
         self._sector_bytes = 1 << shift
         self._sectors = -(-len(data) // self._sector_bytes) - 1
-        self.stated_fat_sectors: int = header[9]
+        self._fat_sectors = -(-self._sectors // (self._sector_bytes // 4))
+        self._stated_fat_sectors, self._stated_mini_fat_sectors = header[9], header[14]
         self.stated_cutoff: int = header[12]
         directory, mini_fat, difat = header[10], header[13], header[15]
         self._fat = self._load_fat(data[76:_HEADER_BYTES], difat)
@@ -86,13 +87,19 @@ class CompoundFile:
         if root is None or root.type != EntryType.ROOT:
             raise UnreadableError(UnscannedReason.NOT_UNPACKABLE, "compound file without a root")
         self._mini_stream = b"".join(self._chained(root.start)) if root.size else b""
+        self._root_bytes = root.size
         self.entries = len(entries)
         self.streams = list(_streams(entries))
 
     @property
-    def fat_sectors(self) -> int:
-        """How many sectors of allocation table this file needs; it may state more."""
-        return -(-self._sectors // (self._sector_bytes // 4))
+    def is_consistent(self) -> bool:
+        """Whether no size and no number of sectors is larger than what the file has."""
+        return (
+            self._stated_fat_sectors <= self._fat_sectors + 1
+            and self._stated_mini_fat_sectors <= self._sectors
+            and self._root_bytes <= len(self._mini_stream)
+            and all(self.available(stream) == stream.size for stream in self.streams)
+        )
 
     def available(self, stream: Stream) -> int:
         """How many bytes of a stream are there: its size, or less where its chain ends early or loops."""
@@ -137,7 +144,7 @@ class CompoundFile:
         numbers = _table(first)
         while len(fat) < self._sectors and numbers:
             following = numbers.pop() if len(numbers) * 4 == self._sector_bytes else difat
-            for number in islice(numbers, self.fat_sectors - len(fat) * 4 // self._sector_bytes):
+            for number in islice(numbers, self._fat_sectors - len(fat) * 4 // self._sector_bytes):
                 fat.frombytes(self._sector(number))
             numbers = _table(self._sector(following)) if following < self._sectors else array("I")
         return _native(fat)[: self._sectors]

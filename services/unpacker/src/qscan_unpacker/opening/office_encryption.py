@@ -59,7 +59,7 @@ def decrypt(data: memoryview, file: CompoundFile, passwords: tuple[str, ...]) ->
 
     Args:
         data: the whole compound file.
-        file: the same, read: the library, which trusts its input more, gets nothing that makes no sense.
+        file: the same, read: the library, which trusts what is stated, gets no file that states too much.
         passwords: tried behind `DEFAULT_PASSWORDS`.
     """
     if not _fit_for_library(data, file):
@@ -81,11 +81,7 @@ def decrypt(data: memoryview, file: CompoundFile, passwords: tuple[str, ...]) ->
 
 def _fit_for_library(data: memoryview, file: CompoundFile) -> bool:
     binary = not any(stream.name.lower() == "encryptedpackage" for stream in file.streams)
-    return (
-        file.stated_fat_sectors <= file.fat_sectors + 1
-        and file.entries <= _MAX_ENTRIES
-        and not (binary and len(data) > _MAX_BINARY_BYTES)
-    )
+    return file.is_consistent and file.entries <= _MAX_ENTRIES and not (binary and len(data) > _MAX_BINARY_BYTES)
 
 
 def _spins(file: CompoundFile) -> int:
