@@ -170,8 +170,7 @@ raw                                     4711  01234567  clean
 │  └─ 2.2  member encrypted               99  -         unscanned
 │          "c.exe"
 │          "c.txt"
-│        ! unscanned.encrypted → tag: unpacker did not see all of it: no
-│          password fits
+│        ! unscanned.encrypted → tag: unpacker: no password fits
 └─ 3  part text/plain                     10  01234567  not asked
 """)
 
@@ -205,7 +204,9 @@ def test_of_many_alike_the_first_are_shown_and_the_rest_is_counted():
     many = tuple(defect("header.nul", "", ActionKind.LOG, offset=offset) for offset in range(64))
     text = " ".join(" ".join(drawn(RAW, findings=many)[2:]).split())
     assert text.count("NUL in a MIME header") == 3
-    assert text.endswith("at byte 2; RFC 5322 §2.2; can hide content · header.nul → log: and 61 more of this kind here")
+    assert text.endswith(
+        "at byte 2; RFC 5322 §2.2; can hide content · header.nul → log: and 61 more of this kind noted here"
+    )
 
 
 def test_a_report_of_which_no_finding_tells_is_shown():
@@ -214,7 +215,7 @@ def test_a_report_of_which_no_finding_tells_is_shown():
     lines = drawn(replace(RAW, reports=(EICAR,)), component("1", reports=(busy,)))
     assert [line.strip("│ ") for line in lines if "→" in line] == [
         "! detected → ?: Eicar, says clamd",
-        "! unscanned → ?: clamd did not see all of it: busy; later it may",
+        "! unscanned → ?: clamd: busy; may be had later",
     ]
 
 
@@ -297,5 +298,5 @@ a.eml
   component              bytes  sha256    engines
   raw                     4711  01234567  clean
   └─ 1  part text/plain     10  01234567  unscanned
-        ! unscanned → ?: unpacker did not see all of it: encrypted
+        ! unscanned → ?: unpacker: encrypted
 """)

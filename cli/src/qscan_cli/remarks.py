@@ -46,7 +46,7 @@ def remarks(node: Node) -> Iterator[Remark]:
         if shown[kind] <= MAX_ALIKE:
             yield one
         elif shown[kind] == MAX_ALIKE + 1:
-            yield Remark(one.id, one.actions, f"and {of_kind[kind] - MAX_ALIKE} more of this kind here")
+            yield Remark(one.id, one.actions, f"and {of_kind[kind] - MAX_ALIKE} more of this kind noted here")
 
 
 def _all(node: Node) -> Iterator[Remark]:
@@ -79,8 +79,8 @@ def _text(finding: FindingAnswer, reports: Sequence[ReportAnswer]) -> str:
 def _report_text(report: ReportAnswer) -> str:
     if report.outcome == "detected":
         return f"{report.signature_name or '?'}, says {report.engine}"
-    text = f"{report.engine} did not see all of it: {report.detail or report.reason or '?'}"
-    return f"{text}; later it may" if report.retryable else text
+    text = f"{report.engine}: {report.detail or report.reason or '?'}"
+    return f"{text}; may be had later" if report.retryable else text
 
 
 def _finding_text(finding: FindingAnswer) -> str:
