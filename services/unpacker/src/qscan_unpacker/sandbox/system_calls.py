@@ -21,12 +21,8 @@ _PROT_EXEC = 4
 _MAP_SHARED = 1
 _MADV_HWPOISON = 100
 _F_DUPFD_CLOEXEC = 1030
-_WHY_NOT: dict[int | None, str] = {
-    errno.ENOSYS: "this kernel has none",
-    errno.EINVAL: "this kernel has none (CONFIG_SECCOMP_FILTER)",
-    errno.EPERM: "the container runtime forbids it",
-    errno.EACCES: "the container runtime forbids it",
-}
+_KILLS_PROCESSES = 3
+"""libseccomp's level of what the kernel can do, from which on a filter can kill: Linux 4.14."""
 
 ALLOWED = (
     # Talk over the channel. sendmsg is not among them: a child never hands out a descriptor.
@@ -90,9 +86,13 @@ def allow_list(architecture: int = NATIVE) -> Rules:
     """
     if pyseccomp is None:
         raise SeccompError("there is no libseccomp: install Debian's package libseccomp2")
+    if pyseccomp.get_api() < _KILLS_PROCESSES:
+        raise SeccompError(
+            _impossible("the kernel is older than 4.14 or lacks it, or the container runtime forbids it")
+        )
     try:
         rules: Rules = pyseccomp.SyscallFilter(pyseccomp.KILL_PROCESS)
-        if architecture != NATIVE:
+        if architecture not in (NATIVE, pyseccomp.system_arch()):
             rules.add_arch(architecture)
             rules.remove_arch(NATIVE)
         # Calls in another architecture's way of numbering, such as 32 bits, would slip past the names.
@@ -137,11 +137,7 @@ def load(rules: Rules) -> None:
         rules.add_rule(pyseccomp.ALLOW, "tgkill", pyseccomp.Arg(0, pyseccomp.EQ, os.getpid()))
         rules.load()
     except OSError as error:
-        why = _WHY_NOT.get(error.errno) or error.strerror
-        raise SeccompError(
-            f"system calls cannot be filtered: {why}. Run on Linux with seccomp filters and, in a container, under a "
-            "profile that allows seccomp(2), as Docker's and containerd's own profiles do"
-        ) from error
+        raise SeccompError(_impossible(error.strerror or "no reason given")) from error
 
 
 def prove() -> None:
@@ -151,3 +147,10 @@ def prove() -> None:
     except PermissionError:
         return
     raise SeccompError("the kernel took the filter of system calls and does not keep to it: use another kernel")
+
+
+def _impossible(why: str) -> str:
+    return (
+        f"system calls cannot be filtered: {why}. Run on a Linux with seccomp filters and, in a container, under a "
+        "profile that allows seccomp(2), as the profiles of Docker and containerd do"
+    )

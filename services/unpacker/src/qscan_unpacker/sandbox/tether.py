@@ -6,7 +6,7 @@ import time
 from qscan_unpacker.sandbox import leash
 from qscan_unpacker.sandbox.wire import Order, Reply, read_reply, send_order
 
-FORKSERVER_TIMEOUT_S = 5.0
+FORKSERVER_TIMEOUT_S = 2.0
 """The forkserver answers at once or is broken."""
 EXIT_GRACE_S = 0.5
 """A child that has closed its channel should be gone by then; it is killed if not."""

@@ -35,7 +35,7 @@ _Names = Annotated[tuple[Annotated[str, Meta(max_length=MAX_NAME_CHARACTERS)], .
 # One line of printable text, so that it may go into a log and into a report.
 _Detail = Annotated[str, Meta(max_length=MAX_DETAIL_CHARACTERS)]
 # Written by our code out of the names of modules and functions.
-_Where = Annotated[str, Meta(max_length=MAX_WHERE_CHARACTERS, pattern=r"^[\w .:<>,-]*$")]
+_Where = Annotated[str, Meta(max_length=MAX_WHERE_CHARACTERS, pattern=r"\A[\w .:<>,-]*\Z")]
 
 
 class Order(Struct, frozen=True, array_like=True):
