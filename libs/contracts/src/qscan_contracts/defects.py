@@ -55,6 +55,8 @@ CATALOGUE: dict[FindingId, DefectKind] = dict(
         _kind("header.continuation.broken", "RFC 5322 §2.2.3", hides=True, title="malformed folded field"),
         _kind("header.cr", "RFC 5322 §2.2", hides=True, title="bare CR in a MIME header"),
         _kind("header.nul", "RFC 5322 §2.2", hides=True, title="NUL in a MIME header"),
+        _kind("header.control", "RFC 5322 §2.2", hides=True, title="control character in a MIME header"),
+        _kind("header.field.disguised", "RFC 5322 §2.2", hides=True, title="MIME field where none can be"),
         _kind("header.line_too_long", "RFC 5322 §2.1.1", hides=False, title="header line over 998 octets"),
         _kind("header.field_too_long", "", hides=False, title="overlong Date, Mime-Version or Resent-Date"),
         _kind("header.after_blank_line", "RFC 5322 §2.1", hides=True, title="header fields behind an empty line"),
@@ -91,7 +93,7 @@ CATALOGUE: dict[FindingId, DefectKind] = dict(
         _kind("yenc.in_text", "", hides=True, title="yEnc file in a text"),
         _kind("binhex.in_text", "", hides=True, title="BinHex file in a text"),
         _kind("base64.in_text", "", hides=False, title="base64 in the middle of a text"),
-        _kind("data_url.in_text", "RFC 2397", hides=False, title="data: URL in a text"),
+        _kind("data_url.in_text", "RFC 2397 §3", hides=False, title="data: URL in a text"),
         # Names
         _kind("name.differ", "RFC 2183 §2.3", hides=True, title="different names for one part"),
         _kind("name.too_long", "", hides=False, title="file name over 256 characters"),

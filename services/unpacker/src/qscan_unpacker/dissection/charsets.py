@@ -1,6 +1,8 @@
 """Texts in charsets that hide their letters from a scanner: as UTF-8 besides (RFC 2152, RFC 2781)."""
 
 import codecs
+import html
+import re
 from collections.abc import Callable, Iterator
 
 from qscan_unpacker.dissection.transfer import Encoded, pieces
@@ -11,6 +13,9 @@ _BYTE_ORDER_MARKS = (
     (b"\xff\xfe", "utf-16"),
     (b"\xfe\xff", "utf-16"),
 )
+_META_UTF_7 = re.compile(rb"charset\s*=\s*[\"']?\s*utf-?7", re.IGNORECASE)
+_REFERENCE_CHARACTERS = 24
+"""There is a reference in every so many characters: a text in a script of its own has fewer, and hides nothing."""
 _HIDING = {
     name: name for wide in ("utf-16", "utf-32") for name in (wide, f"{wide}le", f"{wide}be", f"{wide}-le", f"{wide}-be")
 } | {"utf-7": "utf-7", "utf7": "utf-7", "unicode-1-1-utf-7": "utf-7", "ucs-2": "utf-16", "ucs-4": "utf-32"}
@@ -29,12 +34,21 @@ def plainer_reading(head: bytes, charset: str, *, is_text: bool) -> Callable[[En
             return _decoding(codec)
     if not is_text:
         return None
+    if _META_UTF_7.search(head) is not None:
+        return _decoding("utf-7")
+    if head.count(b"&#") > len(head) // _REFERENCE_CHARACTERS:
+        return _without_references
     codec = _HIDING.get(charset.lower(), "")
     if codec:
         if codec in {"utf-16", "utf-32"}:  # without a mark: RFC 2781 §4.3 says big-endian, Windows writes the other
             codec += "-be" if head[:1] == b"\0" else "-le"
         return _decoding(codec)
     return _without_nul if b"\0" in head else None
+
+
+def _without_references(encoded: Encoded) -> Iterator[bytes]:
+    """HTML that is mostly numeric character references, as it is shown."""
+    return (html.unescape(piece.decode("latin-1")).encode("utf-8", errors="replace") for piece in pieces(encoded))
 
 
 def _decoding(codec: str) -> Callable[[Encoded], Iterator[bytes]]:

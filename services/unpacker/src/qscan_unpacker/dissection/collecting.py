@@ -12,7 +12,7 @@ from qscan_contracts.ids import RAW_PATH, ComponentPath, EngineName, Sha256
 from qscan_contracts.reports import EngineReport, Unscanned
 from qscan_contracts.vocabulary import Origin, UnscannedReason
 from qscan_unpacker.dissection.budget import Budget
-from qscan_unpacker.dissection.headers import Header
+from qscan_unpacker.dissection.headers import NO_HEADER, Header
 from qscan_unpacker.dissection.holding import HeldContent, Holding, Piece
 from qscan_unpacker.dissection.true_types import true_type
 
@@ -65,8 +65,8 @@ class Dissection:
         readings: (start, end) of the range of the raw message that each reading is of; the main one is the first.
     """
 
-    top: Header
-    found: list[Found] = field(default_factory=list)
+    found: list[Found]
+    top: Header = NO_HEADER
     unopened: list[Component] = field(default_factory=list)
     defects: list[Defect] = field(default_factory=list)
     reports: list[EngineReport] = field(default_factory=list)

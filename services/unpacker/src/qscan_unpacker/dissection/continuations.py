@@ -7,6 +7,7 @@ from urllib.parse import unquote_to_bytes
 from qscan_contracts.encoded_words import decode_charset
 from qscan_unpacker.dissection.structured import unescaped
 
+_BROKEN_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 _CONTINUED = re.compile(rb"(.+?)\*(\d{0,4})(\*?)")
 
 
@@ -53,3 +54,7 @@ def _joined(pieces: list[tuple[int, bytes, bytes]]) -> Iterable[str]:
     yield decode_charset(content, charset.decode("latin-1") or "utf-8")
     yield unquote_to_bytes(literal).decode("utf-8", errors="replace")
     yield literal.decode("utf-8", errors="replace")
+    if b"'" in literal:  # the charset without the language
+        yield unquote_to_bytes(literal.rpartition(b"'")[2]).decode("utf-8", errors="replace")
+    if _BROKEN_ESCAPE.search(literal) is not None:
+        yield literal.replace(b"%", b"=").decode("utf-8", errors="replace")

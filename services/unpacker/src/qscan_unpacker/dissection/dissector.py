@@ -15,7 +15,6 @@ from qscan_unpacker.dissection.charsets import plainer_reading
 from qscan_unpacker.dissection.collecting import Collector, Dissection, Found, Place
 from qscan_unpacker.dissection.containers import Containers, Opening
 from qscan_unpacker.dissection.entities import Entity, EntityWalker, Source
-from qscan_unpacker.dissection.headers import parse_header
 from qscan_unpacker.dissection.holding import HeldContent, Holding
 from qscan_unpacker.dissection.passwords import MAX_TEXT_CHARACTERS, candidate_passwords
 from qscan_unpacker.dissection.wrapped.finding import TooManyFilesError, wrapped_files
@@ -54,9 +53,8 @@ class Dissector:
     ) -> None:
         """Dissect `raw`; large decoded content goes to `holding`, and `budget` bounds it all."""
         self._raw, self._content, self._budget = raw, raw_content, budget
-        top = parse_header(raw, 0, min(len(raw), budget.limits.max_header_bytes))
         component = Component(RAW_PATH, None, 0, Origin.RAW, len(raw), raw_sha256, detected_type="message/rfc822")
-        self.dissection = Dissection(top, [Found(component, raw_content)], readings=[(0, len(raw))])
+        self.dissection = Dissection([Found(component, raw_content)], readings=[(0, len(raw))])
         self._collector = Collector(self.dissection, holding, budget)
         self._walker = EntityWalker(self._collector, self._explore)
         self._containers = Containers(self._collector, self._explore)

@@ -24,6 +24,7 @@ from qscan_unpacker.dissection.structured import Structured, encodings, media_ty
 
 _NOT_BLANK = re.compile(rb"\S")
 _LONE_CR = re.compile(rb"\r(?!\n)")
+_MIME_FIELD = re.compile(rb"^content-(?:type|transfer-encoding|disposition)[ \t]*+:", re.IGNORECASE | re.MULTILINE)
 _BASE64_TEXT = re.compile(rb"\s*+(?:[A-Za-z0-9+/]{4,}+={0,2}+\s++){0,200}?[A-Za-z0-9+/]{16}")
 _MESSAGE_TYPES = frozenset({b"message/rfc822", b"message/global", b"message/news", b"message/rfc2822"})
 _POLICY_TYPES = {b"message/partial": "mime.message.partial", b"message/external-body": "mime.message.external_body"}
@@ -124,7 +125,10 @@ class EntityWalker:
         if not self._is_new(entity, header):
             return
         self._span(SpanKind.HEADER, entity.start, header.body_start, entity)
-        fields = _fields(header, loose_fields(header, entity.source.data), entity.default_type)
+        loose = loose_fields(header, entity.source.data)
+        if loose:
+            self._note(entity, "header.field.disguised", entity.path, header.start, header.body_start - header.start)
+        fields = _fields(header, loose, entity.default_type)
         if self._divided(entity, header, fields):
             return
         self._leaf(entity, header, fields)
@@ -140,6 +144,8 @@ class EntityWalker:
         limits = self._collector.budget.limits
         header_end = min(entity.end, entity.start + limits.max_header_bytes)
         header = parse_header(entity.source.data, entity.start, header_end)
+        if not entity.path and not entity.further:
+            self._collector.dissection.top = header
         if not header.has_blank_line and header_end < entity.end and header.body_start == header_end:
             raise OverBudgetError("budget.header_bytes")
         if len(header.fields) + len(header.junk) > limits.max_header_lines:
@@ -149,7 +155,8 @@ class EntityWalker:
         for id_, offset, length in header_defects(header, entity.end):
             self._note(entity, id_, entity.path, offset, length)
         for id_, other in other_headers(header, entity.source.data, entity.end):
-            self._note(entity, id_, entity.path, other.body_start)
+            if not header.junk:  # which has been noted line by line
+                self._note(entity, id_, entity.path, other.body_start)
             self._further(replace(entity, header=other))
         return header
 
@@ -198,7 +205,7 @@ class EntityWalker:
         if opened and is_multipart:
             mark, division = opened[0]
             self._follow(entity, mark, division, fields)
-            if any(not kind.startswith(b"multipart") for kind in fields.kinds):
+            if any(not kind.startswith(b"multipart") for kind in fields.kinds) or self._names(header, fields):
                 self._other_leaves(entity, header, fields)
             return True
         return False
@@ -302,6 +309,11 @@ class EntityWalker:
         found = self._literal(entity.source, start, end, place)
         if found is not None:
             self._explore(found, "")
+        field = _MIME_FIELD.search(entity.source.data, start, end)
+        if field is not None:
+            # Some readers take for a part what begins like one, wherever the delimiters are.
+            part = replace(entity, parent=entity.path, depth=entity.depth + 1, start=field.start(), end=end)
+            self._further(replace(part, is_message=False, header=None))
 
     def _decoded_multipart(self, entity: Entity, header: Header, fields: _Fields) -> None:
         """A multipart under a transfer encoding, which RFC 2045 §6.4 forbids, as a reader sees it that decodes first."""
@@ -421,18 +433,8 @@ class EntityWalker:
                 self._another(transfer.pieces, body, place)
 
     def _place(self, entity: Entity, header: Header, fields: _Fields, path: ComponentPath, depth: int) -> Place:
-        names: tuple[CandidateName, ...] = ()
-        if fields.types or fields.dispositions or header.all(b"content-description") or header.all(b"content-location"):
-            names = candidate_names(
-                fields.types,
-                fields.dispositions,
-                raw_types=fields.raw_types if any(one.malformed for one in fields.types) else (),
-                raw_dispositions=[field.value for field in header.all(b"content-disposition")]
-                if any(one.malformed for one in fields.dispositions)
-                else (),
-                descriptions=[field.value for field in header.all(b"content-description")],
-                locations=[field.value for field in header.all(b"content-location")],
-            )
+        names = self._names(header, fields)
+        if names:
             if any(len(name.text) > _MAX_NAME for name in names):
                 self._note(entity, "name.too_long", path, header.body_start)
             if any(character < " " for name in names for character in name.text):
@@ -451,6 +453,22 @@ class EntityWalker:
             size,
             reading=entity.reading,
             further=entity.further,
+        )
+
+    def _names(self, header: Header, fields: _Fields) -> tuple[CandidateName, ...]:
+        described, located = header.all(b"content-description"), header.all(b"content-location")
+        if not fields.types and not fields.dispositions and not described and not located:
+            return ()
+        dispositions = header.all(b"content-disposition")
+        return candidate_names(
+            fields.types,
+            fields.dispositions,
+            raw_types=fields.raw_types if any(one.is_irregular for one in fields.types) else (),
+            raw_dispositions=[field.value for field in dispositions]
+            if any(one.is_irregular for one in fields.dispositions)
+            else (),
+            descriptions=[field.value for field in described],
+            locations=[field.value for field in located],
         )
 
     def _literal(self, source: Source, start: int, end: int, place: Place) -> Found | None:

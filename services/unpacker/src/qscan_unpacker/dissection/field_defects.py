@@ -10,6 +10,7 @@ _STRUCTURED = MIME_FIELDS - {b"mime-version"}
 _UNSTRUCTURED_LIMIT = {b"date": 100, b"mime-version": 100, b"resent-date": 100}
 """Longer ones were used to overflow buffers (facts §5)."""
 _LONE_CR = re.compile(rb"\r(?!\n)")
+_CONTROL = re.compile(rb"[\x01-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _KNOWN_WORDS = re.compile(rb"=\?[^?\s]+\?[bq]\?", re.IGNORECASE)
 
 Noticed = tuple[str, int, int]
@@ -40,6 +41,8 @@ def header_defects(header: Header, end: int) -> Iterator[Noticed]:
 def _field_defects(one: Field) -> Iterator[str]:
     if b"\0" in one.value:
         yield "header.nul"
+    if _CONTROL.search(one.value) is not None:
+        yield "header.control"
     if b"\r" in one.value and _LONE_CR.search(one.value):
         yield "header.cr"
     if one.name not in _STRUCTURED:

@@ -12,7 +12,7 @@ from qscan_unpacker.dissection.structured import Structured, unescaped, unfolded
 
 _KEYS = (b"filename", b"name")
 _PERCENT = re.compile(rb"%[0-9A-Fa-f]{2}")
-_LOOSE_NAME = re.compile(rb"""name\s*+(?:\*[0-9*]*+)?\s*+=\s*+("[^"]*|'[^']*|[^;"]*)""", re.IGNORECASE)
+_LOOSE_NAME = re.compile(rb"""name\s*+(?:\*[0-9*]*+)?\s*+=\s*+(?=([^;]*))("[^"]*|'[^']*|[^;"]*)""", re.IGNORECASE)
 _SAVED_AS = re.compile(r"[^/\\?*:|<>]{1,200}\.[A-Za-z0-9]{1,8}")
 _AUTHORITY = re.compile(r"^[A-Za-z][A-Za-z0-9+.-]*:(//[^/]*)?")
 _MAX_NAMES = 64
@@ -48,8 +48,8 @@ def candidate_names(
                 found[CandidateName(text, source)] = None
         for raw in raw_values:
             for match in _LOOSE_NAME.finditer(unfolded(raw)):
-                for text in name_readings(match[1].strip(b"\"' \t")):
-                    found[CandidateName(text, source)] = None
+                for value in (match[2].strip(b"\"' \t"), match[1].replace(b'"', b"").strip()):
+                    found.update((CandidateName(text, source), None) for text in name_readings(value) if text)
     if not found:
         found.update(dict.fromkeys(_described(descriptions, locations)))
     return tuple(found)[:_MAX_NAMES]
@@ -90,11 +90,15 @@ def _text_readings(text: str) -> Iterator[str]:
         decoded = decode_words(text)
         yield decoded
         # Clients that decode need neither the white space between words nor quotes around them.
-        yield decode_words(text.replace("?==?", "?= =?").replace('"', ""))
+        yield decode_words(text.replace('"', ""))
+        yield decode_words(text, whole_groups=True)
         text = decoded
     stripped = text.strip(" \t'\"").rstrip(". ")  # Windows saves it without these
     if stripped != text:
         yield stripped
+    first = stripped.partition(" ")[0]
+    if first != stripped and "." in first:  # without quotes, white space ends a value (RFC 2045 §5.1)
+        yield first
 
 
 def _described(descriptions: Iterable[bytes], locations: Iterable[bytes]) -> Iterator[CandidateName]:

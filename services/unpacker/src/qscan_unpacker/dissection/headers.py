@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from qscan_contracts.encoded_words import decode_words
 from qscan_unpacker.dissection.structured import without_comments
@@ -27,6 +28,8 @@ _ENCODED_NAME = re.compile(rb"^=\?[^:\n]*:", re.MULTILINE)
 _MAX_LOOSE_FIELDS = 16
 _LOOSE_NAMES = (b"content-type", b"content-disposition", b"content-transfer-encoding")
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_CACHED_NAME_BYTES = 64
+"""Most names are the same few; the memory for others must not grow with what a sender makes up."""
 _MAX_ENDS = 4
 """A header that could end in more places than that is malformed anyhow, and says so."""
 
@@ -75,6 +78,9 @@ class Header:
         return [field for field in self.fields if field.name == name]
 
 
+NO_HEADER = Header((), 0, 0, has_blank_line=False)
+
+
 def parse_header(data: bytes | memoryview, start: int, end: int) -> Header:
     """Parse the header that begins at `start`, at most up to `end`. Never fails; never reads beyond `end`."""
     block = bytes(data[start:end])
@@ -94,7 +100,7 @@ def parse_header(data: bytes | memoryview, start: int, end: int) -> Header:
                 junk.append((start + at, length))
             at += length
         else:
-            name, defect = _name(match[1])
+            name, defect = _name(match[1]) if len(match[1]) <= _CACHED_NAME_BYTES else _read_name(match[1])
             fields.append(Field(name, match[2].rstrip(b"\r"), start + at, start + match.start(2), defect))
             at = match.end()
     if junk and junk[0][0] == start and not any(field.name in MIME_FIELDS for field in fields):
@@ -113,7 +119,7 @@ def _blank_line(block: bytes, at: int) -> int:
     return 2 if block.startswith(b"\r\n", at) else 0
 
 
-def _name(literal: bytes) -> tuple[bytes, str]:
+def _read_name(literal: bytes) -> tuple[bytes, str]:
     """The name that a field has for whoever is tolerant, and the defect that tolerates."""
     name = literal.lower()
     if name.isalnum() or name.replace(b"-", b"").isalnum():
@@ -125,6 +131,9 @@ def _name(literal: bytes) -> tuple[bytes, str]:
         return bare, "header.name.space" if name.split() == [bare] or b" " in name else "header.name.control"
     stripped = name.rstrip(b" \t")
     return stripped, "header.name.space" if stripped != name else ""
+
+
+_name = lru_cache(maxsize=1_024)(_read_name)
 
 
 def loose_fields(header: Header, data: bytes | memoryview) -> list[Field]:

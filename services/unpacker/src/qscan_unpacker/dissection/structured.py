@@ -13,6 +13,7 @@ _PARAMETER = re.compile(
 )
 _QUOTED_PAIR = re.compile(rb"\\(.)", re.DOTALL)
 _CONTROL_OF_COMMENTS = re.compile(rb'\\.|[()"]', re.DOTALL)
+_NO_TOKEN = re.compile(rb"[\s=,\"]")
 _LONE_CR = re.compile(rb"\r(?!\n)")
 _TYPE = re.compile(rb"^[!#$%&'*+.^_`{|}~0-9a-z-]+/[!#$%&'*+.^_`{|}~0-9a-z-]+$")
 _LOOSE_TYPE = re.compile(
@@ -37,6 +38,11 @@ class Structured:
     def parameter(self, name: bytes) -> list[bytes]:
         """All values of a parameter (lower case), without those in RFC 2231 form."""
         return [unescaped(value) for key, value in self.parameters if key == name]
+
+    @property
+    def is_irregular(self) -> bool:
+        """Whether a parameter may have got lost in it: for some readers a semicolon is missing, for others not."""
+        return self.malformed or _NO_TOKEN.search(self.value) is not None
 
     @property
     def is_type(self) -> bool:

@@ -26,7 +26,9 @@ def find(text: bytes) -> Iterator[WrappedFile]:
         at = start.end() + 1 if block is None else max(block.end(), start.end() + 1)
         if block is not None:
             length = block.end() - block.start()
-            yield WrappedFile("base64", block.start(), length, (), _decoded(text, block.start(), block.end()), complete=True)
+            yield WrappedFile(
+                "base64", block.start(), length, (), _decoded(text, block.start(), block.end()), complete=True
+            )
 
 
 def _decoded(text: bytes, start: int, end: int) -> Iterator[bytes]:
