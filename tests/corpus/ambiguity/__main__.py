@@ -11,7 +11,7 @@ from pathlib import Path
 from tests.corpus.ambiguity import oracle
 from tests.corpus.ambiguity.judgement import Outcome, judge, seen_in, table
 from tests.corpus.ambiguity.suite import cases
-from tests.corpus.dissecting import dissected
+from tests.corpus.dissecting import dissecting
 
 
 def main() -> int:
@@ -37,7 +37,8 @@ def main() -> int:
     for name, what in lacking.items():
         print(f"{name} is left out, it lacks {', '.join(what)}: make readers", file=sys.stderr)
     answers = oracle.ask([case.message for case in chosen], readers)
-    judgements = [judge(case, seen_in(case, answers), dissected(case.message)) for case in chosen]
+    with dissecting() as dissected:
+        judgements = [judge(case, seen_in(case, answers), dissected(case.message)) for case in chosen]
     for one in judgements:
         shown = {Outcome.MISSED: options.failing, Outcome.FLAGGED: options.flagged}.get(one.outcome, False)
         if shown or options.show:

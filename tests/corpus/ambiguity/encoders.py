@@ -4,7 +4,6 @@ Each function takes bytes and returns the text that stands in the message (Latin
 """
 
 import base64
-import quopri
 import string
 from collections.abc import Callable, Iterator
 from itertools import cycle
@@ -16,6 +15,8 @@ Encoder = Callable[[bytes], str]
 
 _COVER = b"Nothing to see here."
 """What a reader sees who stops too early."""
+_PRINTABLE = frozenset(string.ascii_letters + string.digits + string.punctuation) - {"=", "."}
+"""Not the dot, which SMTP doubles at the start of a line."""
 _UNRESERVED = frozenset((string.ascii_letters + string.digits + ".-").encode())
 
 
@@ -252,8 +253,9 @@ def _pieces_of(text: str, length: int) -> Iterator[str]:
 
 
 def quoted_printable(data: bytes) -> str:
-    """As RFC 2045 §6.7 has it."""
-    return quopri.encodestring(data).decode("ascii")
+    """As RFC 2045 §6.7 has it for binary content: line ends are escaped too."""
+    escaped = [chr(byte) if chr(byte) in _PRINTABLE else f"={byte:02X}" for byte in data]
+    return "=\n".join("".join(escaped[at : at + 25]) for at in range(0, len(escaped), 25))
 
 
 def qp_all(data: bytes) -> str:
@@ -381,11 +383,6 @@ def utf_32(data: bytes) -> str:
 def utf_7(data: bytes) -> str:
     """Every character in UTF-7's own base64."""
     return "+" + _b64(data.decode("ascii").encode("utf-16-be")).rstrip("=") + "-"
-
-
-def html_numbers(data: bytes) -> str:
-    """Every character as a numeric reference of HTML."""
-    return "".join(f"&#{byte};" for byte in data)
 
 
 def percent(data: bytes) -> str:

@@ -45,6 +45,7 @@ class Judgement:
             f"=== {case.id}: {self.outcome}",
             *(f"  what it does: {why}" for why in case.why),
             *(f"  lacking: {lack}" for lack in self.lacking),
+            *(f"  qscan: unscanned, {what}" for what in self.dissected.unscanned),
             f"  qscan: defects {', '.join(self.dissected.defects) or 'none'}; names {sorted(self.dissected.names)}; "
             f"components {', '.join(f'{path} ({len(c)})' for path, c in self.dissected.contents.items())}",
         ]

@@ -147,7 +147,9 @@ def _transfer() -> Iterator[Trick]:
         body="{payload}",
         alone=True,
     )
-    yield Trick(id="mixed-plain-says-qp", lesson=6, why="plain text that says quoted-printable", encoding=_QP, body="{payload}")
+    yield Trick(
+        id="mixed-plain-says-qp", lesson=6, why="plain text that says quoted-printable", encoding=_QP, body="{payload}"
+    )
     yield Trick(
         id="mixed-base64-in-qp",
         lesson=6,
@@ -204,7 +206,11 @@ _YENC: list[tuple[str, str, str]] = [
         "a file",
         "=ybegin line=128 size={binary|yenc_size} name={name}\n{binary|yenc}\n=yend size={binary|yenc_size} crc32={binary|yenc_crc}",
     ),
-    ("around", "text around it", "Here:\n\n=ybegin line=128 size={binary|yenc_size} name={name}\n{binary|yenc}\n=yend size=1\n\nBye."),
+    (
+        "around",
+        "text around it",
+        "Here:\n\n=ybegin line=128 size={binary|yenc_size} name={name}\n{binary|yenc}\n=yend size=1\n\nBye.",
+    ),
     ("wrong-size", "a wrong size", "=ybegin line=128 size=17 name={name}\n{binary|yenc}\n=yend size=17"),
     (
         "wrong-crc",
@@ -255,7 +261,11 @@ _BINHEX: list[tuple[str, str, str]] = [
 ]
 
 _DATA_URLS: list[tuple[str, str, str]] = [
-    ("base64", "a link", '<a href="data:application/octet-stream;base64,{binary|base64_one_line}" download="{name}">x</a>'),
+    (
+        "base64",
+        "a link",
+        '<a href="data:application/octet-stream;base64,{binary|base64_one_line}" download="{name}">x</a>',
+    ),
     ("percent", "percent escapes", '<a href="data:application/octet-stream,{binary|url}">x</a>'),
     ("base64-percent", "both", '<a href="data:application/octet-stream;base64,{binary|url_base64}">x</a>'),
     ("no-type", "no type", '<a href="data:;base64,{binary|base64_one_line}">x</a>'),
@@ -409,16 +419,33 @@ _CHARSETS: list[tuple[str, str, str, str, str]] = [
     ("utf-7-meta", "UTF-7 that HTML declares", "text/html", "7bit", '<meta charset="utf-7"><p>{payload|utf_7}</p>'),
     ("utf-7-unicode", "UTF-7 by its old name", "text/plain; charset=unicode-1-1-utf-7", "7bit", "{payload|utf_7}"),
     ("nul-text", "a NUL behind each letter of a text", "text/plain; charset=us-ascii", "8bit", "{payload|nul_between}"),
-    ("nul-html", "a NUL behind each letter of HTML", "text/html; charset=us-ascii", "8bit", "<p>{payload|nul_between}</p>"),
-    ("html-numbers", "numeric references in HTML", "text/html", "7bit", "<p>{payload|html_numbers}</p>"),
+    (
+        "nul-html",
+        "a NUL behind each letter of HTML",
+        "text/html; charset=us-ascii",
+        "8bit",
+        "<p>{payload|nul_between}</p>",
+    ),
     ("two-charsets", "two charsets", "text/plain; charset=utf-7; charset=us-ascii", "7bit", "{payload|utf_7}"),
     ("two-charsets-last", "two charsets", "text/plain; charset=us-ascii; charset=utf-7", "7bit", "{payload|utf_7}"),
     ("charset-unknown", "an unknown charset", "text/plain; charset=x-unknown", "7bit", "{payload}"),
     ("charset-empty", "an empty charset", 'text/plain; charset=""', "7bit", "{payload}"),
     ("charset-ebcdic", "a charset of mainframes", "text/plain; charset=ebcdic-us", "7bit", "{payload}"),
     ("charset-8bit", "bytes above 127 that are no UTF-8", "text/plain; charset=utf-8", "8bit", "\xff\xfe{payload}\xc0"),
-    ("meta-differs", "HTML that says another charset", "text/html; charset=utf-16", "7bit", "<meta charset=us-ascii>{payload}"),
-    ("html-as-plain", "HTML that says it is plain text", "text/plain", "7bit", "<html><script>{payload}</script></html>"),
+    (
+        "meta-differs",
+        "HTML that says another charset",
+        "text/html; charset=utf-16",
+        "7bit",
+        "<meta charset=us-ascii>{payload}",
+    ),
+    (
+        "html-as-plain",
+        "HTML that says it is plain text",
+        "text/plain",
+        "7bit",
+        "<html><script>{payload}</script></html>",
+    ),
     ("enriched", "a text of another kind", "text/enriched", "7bit", "<bold>{payload}</bold>"),
     ("text-unknown", "a text of no known kind", "text/x-unknown", "7bit", "{payload}"),
     ("format-flowed", "text in format=flowed", "text/plain; format=flowed; delsp=yes", "7bit", "{payload}"),
@@ -445,15 +472,37 @@ def _containers() -> Iterator[Trick]:
         ("tnef", "winmail.dat", "application/ms-tnef; name=winmail.dat", "{binary|tnef_base64}"),
         ("tnef-other-type", "by another type", "application/vnd.ms-tnef; name=winmail.dat", "{binary|tnef_base64}"),
         ("tnef-no-type", "by no type", "application/octet-stream; name=x.bin", "{binary|tnef_base64}"),
-        ("tnef-checksum", "with wrong checksums", "application/ms-tnef; name=winmail.dat", "{binary|tnef_bad_checksum}"),
+        (
+            "tnef-checksum",
+            "with wrong checksums",
+            "application/ms-tnef; name=winmail.dat",
+            "{binary|tnef_bad_checksum}",
+        ),
         ("tnef-nested", "in another", "application/ms-tnef; name=winmail.dat", "{binary|tnef_nested}"),
         ("smime", "signed", "application/pkcs7-mime; smime-type=signed-data; name=smime.p7m", "{binary|signed}"),
         ("smime-x", "by its old type", "application/x-pkcs7-mime; name=smime.p7m", "{binary|signed}"),
-        ("smime-ber", "in pieces", "application/pkcs7-mime; smime-type=signed-data; name=smime.p7m", "{binary|signed_ber}"),
+        (
+            "smime-ber",
+            "in pieces",
+            "application/pkcs7-mime; smime-type=signed-data; name=smime.p7m",
+            "{binary|signed_ber}",
+        ),
         ("smime-no-type", "by no type", "application/octet-stream; name=smime.p7m", "{binary|signed}"),
-        ("smime-lies", "that says it is encrypted", "application/pkcs7-mime; smime-type=enveloped-data", "{binary|signed}"),
+        (
+            "smime-lies",
+            "that says it is encrypted",
+            "application/pkcs7-mime; smime-type=enveloped-data",
+            "{binary|signed}",
+        ),
     ]:
-        yield Trick(id=id_, lesson=15, why=f"{id_.partition('-')[0]}: {why}", kind=f"Content-Type: {kind}", disposition="", body=body)
+        yield Trick(
+            id=id_,
+            lesson=15,
+            why=f"{id_.partition('-')[0]}: {why}",
+            kind=f"Content-Type: {kind}",
+            disposition="",
+            body=body,
+        )
 
 
 TRICKS = [*_transfer(), *_wrapped(), *_charsets(), *_containers()]
