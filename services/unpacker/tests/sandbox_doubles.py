@@ -28,6 +28,7 @@ from qscan_unpacker.opening.members import Event, Member, Noted, Opener, OpenReq
 from qscan_unpacker.sandbox.confinement import CHANNEL, MAX_DESCRIPTORS
 
 LIBC = ctypes.CDLL(None, use_errno=True)
+CHANCE = open("/dev/urandom", "rb", buffering=0)  # noqa: SIM115, PTH123  # as libraries have it
 IO_URING_SETUP, PIDFD_OPEN = 425, 434
 """Numbers of system calls that are the same on every architecture."""
 X32_GETPID = 0x40000027
@@ -211,6 +212,7 @@ def ordinary_work(content: memoryview, request: OpenRequest) -> Iterator[Event]:
     big += big[:50_000_000]
     yield tell("memory", len(big) == 150_000_000)
     yield tell("random", len({random.random(), random.SystemRandom().random()}) == 2)
+    yield tell("chance that a library has opened when it was loaded", len(CHANCE.read(8)) == 8)
     yield tell("time", time.time() > 0 and time.monotonic() > 0 and time.process_time() > 0)
     yield tell("cannot import", _raised(lambda: __import__("wave")) == "ModuleNotFoundError")
 

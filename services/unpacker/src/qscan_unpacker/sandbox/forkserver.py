@@ -7,6 +7,7 @@ message that it was given. It ends, and kills its children, when the control soc
 
 import codecs
 import encodings
+import fcntl
 import gc
 import importlib
 import os
@@ -30,6 +31,7 @@ from qscan_unpacker.sandbox.confinement import CHANNEL, CPU_GRACE_S, Bounds, con
 from qscan_unpacker.sandbox.system_calls import Rules, SeccompError
 
 _TRIAL_CPU_S = 5
+_CHANCE = "/dev/urandom"
 
 
 @dataclass
@@ -165,7 +167,7 @@ def _be_a_child(
         os.dup2(channel.fileno(), CHANNEL, inheritable=False)
         channel.detach()
         os.dup2(0, 2)
-        os.closerange(CHANNEL + 1, max(int(each.name) for each in Path("/proc/self/fd").iterdir()) + 1)
+        _close_all_behind(CHANNEL)
         channel = socket.socket(fileno=CHANNEL)
         confine(bounds, rules)
         child.serve(channel, openers)
@@ -176,6 +178,25 @@ def _be_a_child(
     finally:
         # Nothing that the forkserver would do at its end is this process's to do.
         os._exit(code)
+
+
+def _moved_from(descriptor: int) -> int:
+    """The same descriptor with another number, and the number of children's channels reserved.
+
+    Otherwise a library that is loaded now and keeps a file open might get that number, and read the channel later.
+    """
+    moved = fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, CHANNEL + 1)
+    os.close(descriptor)
+    os.dup2(0, CHANNEL, inheritable=False)
+    return moved
+
+
+def _close_all_behind(last: int) -> None:
+    for each in list(Path("/proc/self/fd").iterdir()):
+        with suppress(FileNotFoundError):
+            # qpdf keeps its source of chance open from its first use on, and cannot read AES-256 without it.
+            if int(each.name) > last and str(each.readlink()) != _CHANCE:
+                os.close(int(each.name))
 
 
 def _wakeup_at_sigchld() -> socket.socket:
@@ -216,8 +237,7 @@ def _load_codecs() -> None:
 
 def main() -> int:
     """Load, try a child, say so, and serve. Returns the exit status."""
-    control = socket.socket(fileno=int(sys.argv[1]))
-    control.set_inheritable(False)
+    control = socket.socket(fileno=_moved_from(int(sys.argv[1])))
     config = msgspec.json.decode(sys.argv[2], type=leash.Config)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
     try:
