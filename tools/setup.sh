@@ -81,6 +81,8 @@ compiles() {
 missing_packages() {
     is_done venv "$venv_key" || "$python" -c 'import ensurepip, venv' 2>/dev/null || echo "$python_package"
     is_done queue "$queue_key" || compiles || echo gcc libc6-dev
+    # Filters the system calls of parsers. apt itself stands on it, so it is missing on other systems only.
+    ldconfig -p | grep -q 'libseccomp\.so\.2 ' || echo libseccomp2
     command -v clamd >/dev/null || echo clamav-daemon
     command -v spamassassin >/dev/null || echo spamassassin
     command -v spamd >/dev/null || echo spamd
