@@ -1,7 +1,6 @@
 """What a child takes away from itself before it sees the first hostile byte."""
 
 import ctypes
-import math
 import os
 import resource
 import signal
@@ -11,6 +10,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from qscan_unpacker.sandbox import system_calls
+from qscan_unpacker.sandbox.leash import cpu_limit_s
 
 CHANNEL = 3
 """The only descriptor that a child keeps beside the three standard ones, which lead to /dev/null."""
@@ -70,11 +70,6 @@ def confine(bounds: Bounds, rules: system_calls.Rules | None) -> None:
     _prctl(_PR_SET_NO_NEW_PRIVS, 1)
     if rules is not None:
         system_calls.load(rules)
-
-
-def cpu_limit_s(cpu_s: float) -> int:
-    """Whole seconds, as the kernel counts them; at least one."""
-    return max(math.ceil(cpu_s), 1)
 
 
 def _lower(limit: int, soft: int, hard: int) -> None:

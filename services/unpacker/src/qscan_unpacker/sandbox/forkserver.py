@@ -27,7 +27,8 @@ import msgspec
 
 from qscan_unpacker.opening.members import Opener
 from qscan_unpacker.sandbox import child, leash, system_calls
-from qscan_unpacker.sandbox.confinement import CHANNEL, CPU_GRACE_S, Bounds, confine, cpu_limit_s, die_with
+from qscan_unpacker.sandbox.confinement import CHANNEL, CPU_GRACE_S, Bounds, confine, die_with
+from qscan_unpacker.sandbox.leash import cpu_limit_s
 from qscan_unpacker.sandbox.system_calls import Rules, SeccompError
 
 _TRIAL_CPU_S = 5

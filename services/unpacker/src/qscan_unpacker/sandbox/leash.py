@@ -4,6 +4,8 @@ There is one control socket, which only carries `Fork`, and one leash for each c
 when the service closes its end or dies, the forkserver kills the child, and at the child's end it says how it ended.
 """
 
+import math
+
 from msgspec import Struct
 from msgspec.msgpack import Decoder, Encoder
 
@@ -64,6 +66,11 @@ class Exited(Struct, frozen=True, tag=True):
 
     exit_code: int
     cpu_s: float
+
+
+def cpu_limit_s(cpu_s: float) -> int:
+    """Whole seconds, as the kernel counts them; at least one."""
+    return max(math.ceil(cpu_s), 1)
 
 
 encode = Encoder().encode

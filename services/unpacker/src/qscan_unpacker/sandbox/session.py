@@ -13,8 +13,7 @@ from qscan_kit.log import get_logger
 from qscan_unpacker.dissection.holding import FileContent, HeldContent
 from qscan_unpacker.opening.members import PIECE_BYTES, OpenRequest
 from qscan_unpacker.sandbox.checking import LyingChildError, Replying
-from qscan_unpacker.sandbox.confinement import cpu_limit_s
-from qscan_unpacker.sandbox.leash import Exited
+from qscan_unpacker.sandbox.leash import Exited, cpu_limit_s
 from qscan_unpacker.sandbox.tether import EXIT_GRACE_S, EndedError, TakesTooLongError, Tether
 from qscan_unpacker.sandbox.wire import BrokenFrameError, Done, Ended, Order, Reply
 
