@@ -7,7 +7,7 @@ Python itself. Shrink, reduce and implode died with PKZIP 1, and the media metho
 import bz2
 import lzma
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from struct import unpack_from
 from typing import Final
 
@@ -24,6 +24,9 @@ BZIP2: Final = 12
 LZMA: Final = 14
 ZSTD: Final = 93
 XZ: Final = 95
+
+KNOWN_METHODS: Final = frozenset({*range(1, 8), 10, 16, 18, 19, 94, 96, 97, 98})
+"""Methods that APPNOTE names and nothing here undoes."""
 
 _OLD_ZSTD: Final = 20
 _INPUT_BYTES: Final = 16 * 1024
@@ -57,7 +60,7 @@ class Decoding:
         self.error = ""
         self._stated = size, crc
 
-    def pieces(self) -> Iterator[bytes]:
+    def pieces(self) -> Generator[bytes]:
         """The content, once. Never raises for what the bytes are: see `error`."""
         try:
             for piece in _METHODS[self.method](self, self._stated):
@@ -104,7 +107,8 @@ def _deflate(of: Decoding, _stated: tuple[int, int]) -> Iterator[bytes]:
             except zlib.error:
                 yield from _salvaged(before, pending)
                 raise
-            of.consumed = end - len(inflater.unconsumed_tail) - len(inflater.unused_data)
+            # At the end of the stream the tail may still hold what is already in unused_data.
+            of.consumed = end - len(inflater.unused_data if inflater.eof else inflater.unconsumed_tail)
             yield piece
             if inflater.eof:
                 of.complete = True
