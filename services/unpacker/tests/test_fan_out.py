@@ -11,7 +11,6 @@ from qscan_contracts.ids import RAW_PATH, ComponentPath, EngineName, Sha256
 from qscan_contracts.reports import EngineReport, Unscanned
 from qscan_contracts.scanning import MAX_INLINE_BYTES, MAX_REQUEST_BYTES, MAX_REQUEST_COMPONENTS
 from qscan_contracts.vocabulary import Origin, SpamFilter, UnscannedReason
-from qscan_unpacker.dissection.headers import parse_header
 from qscan_unpacker.dissection.holding import MemoryContent
 from qscan_unpacker.dissection.mime import Dissection, Found
 from qscan_unpacker.fan_out import batches, to_scan, wants_spam_filter
@@ -44,7 +43,7 @@ def test_small_components_travel_together() -> None:
 
 def dissection(*others: Found) -> Dissection:
     """A raw message and what was found in it."""
-    return Dissection(parse_header(b"", 0, 0), [found(10, ""), *others])
+    return Dissection([found(10, ""), *others])
 
 
 def test_raw_message_is_left_out_only_where_its_parts_cover_it() -> None:

@@ -100,7 +100,9 @@ def divide(
     """
     division = Division()
     after_delimiter: int | None = None
-    for before, after, closing, exact in _delimiters(data, boundary, start, end, prefixes=prefixes):
+    for line_end, after, closing, exact in _delimiters(data, boundary, start, end, prefixes=prefixes):
+        # Of two delimiters in a row, the line end between them belongs to the first.
+        before = max(line_end, division.delimiters[-1][1]) if division.delimiters else line_end
         if not exact:
             if len(division.prefixed) < _MAX_PREFIXED:
                 division.prefixed.append(before)
@@ -116,7 +118,7 @@ def divide(
                 continue
             division.preamble = (start, before)
         else:
-            division.parts.append((after_delimiter, max(before, after_delimiter)))
+            division.parts.append((after_delimiter, before))
         if closing:
             division.epilogue = (after, end)
         else:

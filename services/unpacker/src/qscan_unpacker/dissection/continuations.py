@@ -37,7 +37,7 @@ def continued(parameters: Iterable[tuple[bytes, bytes]], key: bytes) -> list[str
 
 
 def _joined(pieces: list[tuple[int, bytes, bytes]]) -> Iterable[str]:
-    """RFC 2231 §4.1: only pieces that end in an asterisk are percent-encoded, and the first of them names the charset."""
+    """RFC 2231 §4.1: only pieces that end in an asterisk are percent-encoded; the first of them names the charset."""
     if not pieces:
         return
     charset, content, literal = b"", b"", b""

@@ -14,9 +14,11 @@ from qscan_unpacker.dissection.budget import Budget, OverBudgetError
 from qscan_unpacker.dissection.charsets import plainer_reading
 from qscan_unpacker.dissection.collecting import Collector, Dissection, Found, Place
 from qscan_unpacker.dissection.containers import Containers, Opening
-from qscan_unpacker.dissection.entities import Entity, EntityWalker, Source
+from qscan_unpacker.dissection.entities import EntityDissector
+from qscan_unpacker.dissection.entity import Entity
 from qscan_unpacker.dissection.holding import HeldContent, Holding
 from qscan_unpacker.dissection.passwords import MAX_TEXT_CHARACTERS, candidate_passwords
+from qscan_unpacker.dissection.walk import Walk
 from qscan_unpacker.dissection.wrapped.finding import TooManyFilesError, wrapped_files
 from qscan_unpacker.dissection.wrapped.wrapped_file import WrappedFile
 from qscan_unpacker.opening.kinds import recognise
@@ -56,7 +58,8 @@ class Dissector:
         component = Component(RAW_PATH, None, 0, Origin.RAW, len(raw), raw_sha256, detected_type="message/rfc822")
         self.dissection = Dissection([Found(component, raw_content)], readings=[(0, len(raw))])
         self._collector = Collector(self.dissection, holding, budget)
-        self._walker = EntityWalker(self._collector, self._explore)
+        self._walk = Walk(self._collector, self._explore)
+        self._entities = EntityDissector(self._walk)
         self._containers = Containers(self._collector, self._explore)
         self._over_budget = False
 
@@ -68,11 +71,11 @@ class Dissector:
         Raises:
             OSError: the disk under the holding is full or broken.
         """
-        source = Source(self._raw, self._content, RAW_PATH, is_raw=True)
-        self._walker.add(Entity(source, RAW_PATH, RAW_PATH, 0, 0, len(self._raw), is_message=True))
+        source = self._walk.source(self._content, RAW_PATH, raw=self._raw)
+        self._walk.add([Entity(source, RAW_PATH, RAW_PATH, 0, 0, len(self._raw), is_message=True)])
         with self._budget.counting():
             try:
-                self._walker.run()
+                self._entities.run()
             except OverBudgetError as error:
                 self._ran_out(error)
         self.dissection.sort()
@@ -94,7 +97,7 @@ class Dissector:
             try:
                 while self._containers:
                     self._containers.open_next(opening, passwords)
-                    self._walker.run()
+                    self._entities.run()
             except OverBudgetError as error:
                 self._ran_out(error)
         self.dissection.sort()
@@ -116,17 +119,9 @@ class Dissector:
         head = bytes(view[:_HEAD_BYTES])
         self._plainer(found, view, head, charset)
         if _is_message(component, names, head):
-            self._walker.add(
-                Entity(
-                    Source(view, content, component.path, is_raw=False),
-                    component.path,
-                    component.path,
-                    component.depth + 1,
-                    0,
-                    content.size,
-                    is_message=True,
-                )
-            )
+            path, depth = component.path, component.depth + 1
+            source = self._walk.source(content, path)
+            self._walk.add([Entity(source, path, path, depth, 0, content.size, is_message=True)])
         if _may_be_text(component):
             try:
                 for wrapped in wrapped_files(view):

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 
 from qscan_unpacker.dissection.headers import MIME_FIELDS, Field, Header
-from qscan_unpacker.dissection.structured import KNOWN_ENCODINGS, parse_structured, unfolded
+from qscan_unpacker.dissection.structured import KNOWN_ENCODINGS, Structured, parse_structured, unfolded
 
 _STRUCTURED = MIME_FIELDS - {b"mime-version"}
 _UNSTRUCTURED_LIMIT = {b"date": 100, b"mime-version": 100, b"resent-date": 100}
@@ -47,21 +47,24 @@ def _field_defects(one: Field) -> Iterator[str]:
         yield "header.cr"
     if one.name not in _STRUCTURED:
         return
-    structured = parse_structured(one.value)
+    if b"(" in one.value and not _comments_are_closed(unfolded(one.value)):
+        yield "mime.field.comment"
+    yield from _structural_defects(one.name, parse_structured(one.value))
+
+
+def _structural_defects(name: bytes, structured: Structured) -> Iterator[str]:
     if _KNOWN_WORDS.search(structured.value) or any(
         key == b"boundary" and _KNOWN_WORDS.search(value) for key, value in structured.parameters
     ):
         yield "mime.field.encoded_word"
-    if b"(" in one.value and not _comments_are_closed(unfolded(one.value)):
-        yield "mime.field.comment"
     if structured.malformed:
         yield "mime.parameter.malformed"
-    names = [name for name, _ in structured.parameters]
-    if len(set(names)) != len(names):
+    keys = [key for key, _ in structured.parameters]
+    if len(set(keys)) != len(keys):
         yield "mime.parameter.duplicate"
-    if one.name == b"content-type" and not structured.is_type:
+    if name == b"content-type" and not structured.is_type:
         yield "mime.content_type.invalid"
-    if one.name == b"content-transfer-encoding" and structured.value not in KNOWN_ENCODINGS:
+    if name == b"content-transfer-encoding" and structured.value not in KNOWN_ENCODINGS:
         yield "encoding.unknown"
 
 

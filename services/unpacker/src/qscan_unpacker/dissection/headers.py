@@ -1,4 +1,4 @@
-"""Header fields on bytes: where they are, and where a header ends, in every way it may be read (RFC 5322 §2.1, §2.2)."""
+"""Header fields on bytes: where they are and where a header ends, in every way it may be read (RFC 5322 §2.1, §2.2)."""
 
 import re
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from qscan_unpacker.dissection.structured import without_comments
 
 MIME_FIELDS = frozenset({b"content-type", b"content-transfer-encoding", b"content-disposition", b"mime-version"})
 
-# A field and its continuation lines. RFC 5322 §2.2 allows no white space and no control in a name; hostile mail has both.
+# A field and its continuation lines. RFC 5322 §2.2 allows neither white space nor controls in a name; attackers do.
 _FIELD = re.compile(rb"([^ \t:\n][^:\n]*+):((?:[^\n]*)(?:\n[ \t][^\n]*)*)\n?")
 _LINE = re.compile(rb"[^\n]*\n?")
 _BLANK_CONTINUATION = re.compile(rb"\n[ \t]+\r?(?=\n)")
@@ -30,6 +30,7 @@ _LOOSE_NAMES = (b"content-type", b"content-disposition", b"content-transfer-enco
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _CACHED_NAME_BYTES = 64
 """Most names are the same few; the memory for others must not grow with what a sender makes up."""
+_MAX_FURTHER_BYTES = 65_536
 _MAX_ENDS = 4
 """A header that could end in more places than that is malformed anyhow, and says so."""
 
@@ -76,6 +77,10 @@ class Header:
     def all(self, name: bytes) -> list[Field]:
         """The fields called `name` (lower case), in order."""
         return [field for field in self.fields if field.name == name]
+
+    def values(self, name: bytes) -> list[bytes]:
+        """The values of the fields called `name` (lower case), in order."""
+        return [field.value for field in self.fields if field.name == name]
 
 
 NO_HEADER = Header((), 0, 0, has_blank_line=False)
@@ -151,7 +156,10 @@ def loose_fields(header: Header, data: bytes | memoryview) -> list[Field]:
     known = {(field.name, field.value.strip()) for field in header.fields}
     found = []
     for match in _LOOSE_FIELD.finditer(text):
-        name, value = next(name for name, found_name in zip(_LOOSE_NAMES, match.groups()) if found_name), match[4]
+        name, value = (
+            next(name for name, found_name in zip(_LOOSE_NAMES, match.groups()[:-1], strict=True) if found_name),
+            match[4],
+        )
         if (name, value.strip()) not in known:
             found.append(Field(name, value, header.start, header.start))
     return found[:_MAX_LOOSE_FIELDS]
@@ -179,18 +187,18 @@ def other_headers(header: Header, data: bytes | memoryview, end: int) -> Iterato
     if first is not None and first[0][:1] in {b" ", b"\t"} and first[0].strip():
         indent = len(first[0]) - len(first[0].lstrip(b" \t"))
         yield from _with_mime_fields(
-            "header.continuation.broken", parse_header(data, start + indent, header_end(data, start, end))
+            "header.continuation.broken", parse_header(data, start + indent, _further_end(start, end))
         )
     if not header.fields and header.has_blank_line:
         skipped = _BLANK_LINES.match(data, start, end)
         if skipped is not None and skipped.end() < end:
-            later = parse_header(data, skipped.end(), header_end(data, skipped.end(), end))
+            later = parse_header(data, skipped.end(), _further_end(skipped.end(), end))
             yield from _with_mime_fields("header.after_blank_line", later)
 
 
-def header_end(data: bytes | memoryview, start: int, end: int, *, max_bytes: int = 65_536) -> int:
+def _further_end(start: int, end: int) -> int:
     """How far an additional reading of a header looks."""
-    return min(end, start + max_bytes)
+    return min(end, start + _MAX_FURTHER_BYTES)
 
 
 def _with_mime_fields(id_: str, header: Header) -> Iterator[tuple[str, Header]]:

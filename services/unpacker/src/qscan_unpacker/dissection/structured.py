@@ -1,7 +1,7 @@
 """Structural fields: a word and parameters, in every way they may be read (RFC 2045 §5.1, RFC 2047 §5, RFC 2231)."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from qscan_contracts.encoded_words import decode_words
@@ -93,7 +93,7 @@ def _parse(text: bytes) -> Structured:
 
 
 def without_comments(text: bytes) -> bytes:
-    """`text` without its comments, nested ones too; what is quoted is none. One that is never closed goes to the end."""
+    """`text` without its comments, nested ones too; what is quoted is none. An unclosed one goes to the end."""
     if b"(" not in text:
         return text
     kept: list[bytes] = []
@@ -146,7 +146,7 @@ def media_types(structured: Iterable[Structured]) -> list[bytes]:
 
 
 def encodings(structured: Iterable[Structured]) -> list[bytes]:
-    """Every transfer encoding that some reader may take from the readings of the field, the regular one first."""
+    """Every transfer encoding that a reader may take from the readings of the field, the regular one first."""
     found: list[bytes] = []
     for one in structured:
         found.append(one.value)

@@ -13,6 +13,7 @@ import pybase64
 
 PIECE_BYTES = 768 * 1024
 IDENTITY = frozenset({b"", b"7bit", b"8bit", b"binary"})
+DECODED = frozenset({b"base64", b"quoted-printable"})
 
 _ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 _NOT_BASE64 = bytes(set(range(256)) - set(_ALPHABET) - set(b"="))
@@ -46,13 +47,13 @@ class Readings:
 
 
 def regular(encoding: bytes) -> Decoder:
-    """The decoder of regular text in `encoding` (base64 or quoted-printable); it raises IrregularError on other text."""
+    """The decoder of regular text in base64 or quoted-printable; it raises IrregularError on other text."""
     return regular_base64 if encoding == b"base64" else regular_quoted_printable
 
 
 def readings(encoding: bytes, encoded: Encoded) -> Readings:
     """The readings of irregular text in `encoding`."""
-    return base64_readings(encoded) if encoding == b"base64" else quoted_printable_readings(encoded)
+    return base64_readings(encoded) if encoding == b"base64" else quoted_printable_readings()
 
 
 # ------------------------------------------------------------------------------------------------------------ base64
@@ -172,7 +173,7 @@ def regular_quoted_printable(encoded: Encoded) -> Iterator[bytes]:
         yield binascii.a2b_qp(_PADDED_SOFT_BREAK.sub(b"=\n", piece) if padded else piece)
 
 
-def quoted_printable_readings(encoded: Encoded) -> Readings:
+def quoted_printable_readings() -> Readings:
     """Of an equals sign that begins no escape RFC 2045 §6.7 says that it may be kept; some drop it."""
     return Readings(
         (decode_quoted_printable, _lenient_quoted_printable, _dropping_equals), ("quoted_printable.invalid",)

@@ -13,22 +13,24 @@ from qscan_unpacker.dissection.wrapped.wrapped_file import PIECE_BYTES, WrappedF
 
 MIN_LINE_CHARACTERS = 40
 """Of the first line. Shorter ones are words, and what is encoded in one line alone is no file that does harm."""
-_START = re.compile(rb"(?:\n|\A)(?=[A-Za-z0-9+/]{%d}[A-Za-z0-9+/]*+={0,2}[ \t]*+\r?(?:\n|\Z))" % MIN_LINE_CHARACTERS)
+_FIRST_LINE = rb"(?=[A-Za-z0-9+/]{%d}[A-Za-z0-9+/]*+={0,2}[ \t]*+\r?(?:\n|\Z))" % MIN_LINE_CHARACTERS
+_AT_START = re.compile(_FIRST_LINE)
+# It begins with one certain byte, so that `re` jumps from line to line.
+_START = re.compile(rb"\n" + _FIRST_LINE)
 _BLOCK = re.compile(rb"(?:[A-Za-z0-9+/]++[ \t]*+\r?\n)*+(?:[A-Za-z0-9+/]*+={0,2})")
 _LINE_ENDS = b"\r\n \t"
 
 
 def find(text: bytes) -> Iterator[WrappedFile]:
     """Every block of base64 lines in `text`, in order; linear in its size."""
-    at = 0
-    while (start := _START.search(text, at)) is not None:
+    start = _AT_START.match(text) or _START.search(text)
+    while start is not None:
         block = _BLOCK.match(text, start.end())
-        at = start.end() + 1 if block is None else max(block.end(), start.end() + 1)
+        at = start.end() if block is None else max(block.end(), start.end())
         if block is not None:
-            length = block.end() - block.start()
-            yield WrappedFile(
-                "base64", block.start(), length, (), _decoded(text, block.start(), block.end()), complete=True
-            )
+            pieces = _decoded(text, block.start(), block.end())
+            yield WrappedFile("base64", block.start(), block.end() - block.start(), (), pieces, complete=True)
+        start = _START.search(text, at)
 
 
 def _decoded(text: bytes, start: int, end: int) -> Iterator[bytes]:
