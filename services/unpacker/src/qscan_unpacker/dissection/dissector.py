@@ -122,7 +122,7 @@ class Dissector:
             path, depth = component.path, component.depth + 1
             source = self._walk.source(content, path)
             self._walk.add([Entity(source, path, path, depth, 0, content.size, is_message=True)])
-        if _may_be_text(component):
+        if _may_be_text(component, head):
             try:
                 for wrapped in wrapped_files(view):
                     self._unwrap(found, wrapped)
@@ -175,13 +175,11 @@ class Dissector:
         return candidate_passwords(texts, self._budget.limits.max_password_attempts)
 
 
-def _may_be_text(component: Component) -> bool:
+def _may_be_text(component: Component, head: bytes) -> bool:
     """Whether files may be wrapped in it. What is known to be something else is left to those who can open that."""
-    return (
-        component.content_type.startswith(_TEXTS)
-        or component.detected_type.startswith(_TEXTS)
-        or not component.detected_type
-    )
+    if component.content_type.startswith(_TEXTS) or component.detected_type.startswith(_TEXTS):
+        return True
+    return not component.detected_type and b"\0" not in head
 
 
 def _is_message(component: Component, names: list[str], head: bytes) -> bool:
