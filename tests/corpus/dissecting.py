@@ -52,7 +52,9 @@ Dissect = Callable[[bytes], Dissected]
 def dissecting() -> Iterator[Dissect]:
     """What dissects messages, as long as the context lasts."""
     # Whether the sandbox is safe is tested elsewhere; here it must run wherever the tests run.
-    with Sandbox(memory_bytes=_MEMORY_BYTES, opening_timeout_s=_OPENING_TIMEOUT_S, require_seccomp=False) as sandbox:
+    with Sandbox(
+        memory_bytes=_MEMORY_BYTES, max_children=1, opening_timeout_s=_OPENING_TIMEOUT_S, require_seccomp=False
+    ) as sandbox:
 
         def dissected(raw: bytes) -> Dissected:
             try:

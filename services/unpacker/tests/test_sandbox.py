@@ -15,6 +15,7 @@ import pytest
 from qscan_contracts.vocabulary import UnscannedReason
 from qscan_unpacker.dissection.holding import FileContent, Holding, MemoryContent
 from qscan_unpacker.opening.members import OpenRequest
+from qscan_unpacker.sandbox.sandbox import OPENERS as OUR_OPENERS
 from qscan_unpacker.sandbox.sandbox import Sandbox, SandboxError
 from qscan_unpacker.sandbox.session import MAX_CHILDREN, Session
 from qscan_unpacker.sandbox.wire import Begun, Done, Ended, Piece, Reply, Unopened
@@ -33,9 +34,15 @@ def _doubles_can_be_found(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
 
 
-def doubles(timeout_s: float = PATIENCE_S, openers: str = OPENERS) -> Sandbox:
+def doubles(timeout_s: float = PATIENCE_S, openers: str = OPENERS, max_children: int = 8) -> Sandbox:
     """A sandbox that is not started."""
-    return Sandbox(memory_bytes=400_000_000, opening_timeout_s=timeout_s, require_seccomp=True, openers=openers)
+    return Sandbox(
+        memory_bytes=400_000_000,
+        max_children=max_children,
+        opening_timeout_s=timeout_s,
+        require_seccomp=True,
+        openers=openers,
+    )
 
 
 @pytest.fixture
@@ -145,7 +152,7 @@ def test_an_open_member_gets_its_end_first(sandbox: Sandbox, double: str, reason
 
 def test_a_child_that_hangs_is_killed_in_time() -> None:
     """It uses no processor time, so the clock on the wall has to do it; the whole message has no more than that."""
-    with doubles(timeout_s=0.5) as sandbox, sandbox.session() as session:
+    with doubles(timeout_s=2) as sandbox, sandbox.session() as session:
         told, done = opened(session, "hang")
         assert done == Done(FAILED, "opening took longer than allowed")
         assert not alive(int(fact(told)))
@@ -162,6 +169,28 @@ def test_a_message_beside_does_not_wait(sandbox: Sandbox) -> None:
             started_s = time.monotonic()
             assert opened(beside, "echo")[-1] == Done()
             assert time.monotonic() - started_s < 1
+
+
+def test_no_more_children_than_there_is_room_for() -> None:
+    """Memory is bounded for all messages together: a message that gets no turn in its time is unscanned."""
+    with doubles(timeout_s=2, max_children=1) as sandbox, sandbox.session() as first, sandbox.session() as second:
+        replies = first.open(CONTENT, asking("hang"), CPU_S)
+        next(replies)
+        assert opened(second, "echo") == [Done(FAILED, "too many messages are opened at a time")]
+
+
+def test_a_message_waits_for_its_turn() -> None:
+    """And goes on as soon as another one has come to its end, in whatever way."""
+    answers: list[Reply] = []
+    with doubles(max_children=1) as sandbox, sandbox.session() as first, sandbox.session() as second:
+        for double in ("who", "abort", "echo"):
+            opened(first, double)
+        waiting = threading.Thread(target=lambda: answers.extend(opened(second, "echo")))
+        waiting.start()
+        assert not answers
+        first.__exit__()
+        waiting.join(PATIENCE_S)
+    assert answers[-1] == Done()
 
 
 def test_threads_of_the_service_live_on(sandbox: Sandbox) -> None:
@@ -286,7 +315,7 @@ def test_a_forkserver_that_dies_is_started_anew(sandbox: Sandbox) -> None:
 
 def test_a_forkserver_that_hangs_does_not_hang_the_message() -> None:
     """A stopped forkserver forks nothing; the message is answered soon after its time is over."""
-    with doubles(timeout_s=0.5) as sandbox:
+    with doubles(timeout_s=2) as sandbox:
         forkserver = pid_of(sandbox)
         os.kill(forkserver, signal.SIGSTOP)
         with sandbox.session() as session:
@@ -383,5 +412,5 @@ def test_openers_that_start_threads_are_refused(tmp_path: Path, monkeypatch: pyt
 
 def test_our_own_openers_load() -> None:
     """The table of the service, in a real forkserver."""
-    with Sandbox(memory_bytes=400_000_000, opening_timeout_s=10, require_seccomp=True) as sandbox:
+    with doubles(openers=OUR_OPENERS) as sandbox:
         assert asyncio.run(sandbox.health()).ok

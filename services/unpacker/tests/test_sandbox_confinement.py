@@ -40,7 +40,13 @@ def doubles(
     *, require_seccomp: bool = True, openers: str = "services.unpacker.tests.sandbox_doubles:OPENERS"
 ) -> Sandbox:
     """A sandbox that is not started."""
-    return Sandbox(memory_bytes=MEMORY_BYTES, opening_timeout_s=20, require_seccomp=require_seccomp, openers=openers)
+    return Sandbox(
+        memory_bytes=MEMORY_BYTES,
+        max_children=8,
+        opening_timeout_s=20,
+        require_seccomp=require_seccomp,
+        openers=openers,
+    )
 
 
 def asking(kind: str, *names: str) -> OpenRequest:

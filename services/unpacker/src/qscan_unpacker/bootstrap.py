@@ -34,6 +34,8 @@ async def main(settings: Settings, stop: asyncio.Event) -> None:
     settings.spool_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     sandbox = Sandbox(
         memory_bytes=settings.sandbox_memory_bytes,
+        max_children=settings.max_sandbox_processes,
+        max_children=settings.max_sandbox_processes,
         opening_timeout_s=settings.opening_timeout_s,
         require_seccomp=settings.require_seccomp,
     )

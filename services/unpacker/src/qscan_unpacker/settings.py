@@ -69,6 +69,9 @@ class Settings(ServiceSettings):
     sandbox_memory_bytes: int = Field(
         536_870_912, ge=134_217_728, description="Memory of each process that opens containers; one per message."
     )
+    max_sandbox_processes: int = Field(
+        8, gt=0, description="How many messages may have their containers opened at a time; others wait for that."
+    )
     require_seccomp: bool = Field(
         default=True, description="Refuse to start where system calls of parsers of archives cannot be filtered."
     )

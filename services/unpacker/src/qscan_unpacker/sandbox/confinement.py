@@ -17,6 +17,8 @@ CHANNEL = 3
 MAX_DESCRIPTORS = 16
 ADDRESS_SPACE_BEYOND_MEMORY_BYTES = 4 * 1024**3
 """Address space for libraries and for the container, which is mapped; what is written to is limited by itself."""
+NICENESS = 5
+"""Messages that need no child are answered first."""
 CPU_GRACE_S = 1
 """Between SIGXCPU, which says what happened, and SIGKILL, which nothing can catch."""
 
@@ -55,6 +57,7 @@ def confine(bounds: Bounds, rules: system_calls.Rules | None) -> None:
     # What frees memory on this machine shall take this process first.
     with suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text("1000", "ascii")
+    os.nice(NICENESS)
     for limit, value in (
         (resource.RLIMIT_DATA, bounds.memory_bytes),
         (resource.RLIMIT_AS, bounds.memory_bytes + ADDRESS_SPACE_BEYOND_MEMORY_BYTES),

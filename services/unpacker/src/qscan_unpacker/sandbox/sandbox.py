@@ -46,18 +46,26 @@ class Sandbox:
     """One per service; any thread may ask for sessions. A context manager that starts and stops it."""
 
     def __init__(
-        self, *, memory_bytes: int, opening_timeout_s: float, require_seccomp: bool, openers: str = OPENERS
+        self,
+        *,
+        memory_bytes: int,
+        max_children: int,
+        opening_timeout_s: float,
+        require_seccomp: bool,
+        openers: str = OPENERS,
     ) -> None:
         """Nothing is started yet.
 
         Args:
             memory_bytes: what each child may use.
+            max_children: how many there may be at a time; further messages wait, within their own time.
             opening_timeout_s: how long all containers of one message may take, by the clock on the wall.
             require_seccomp: refuse to start where system calls cannot be filtered.
             openers: the table of openers, as `module:NAME`; only the forkserver imports it.
         """
         self._config = leash.Config(openers, memory_bytes, require_seccomp)
         self._opening_timeout_s = opening_timeout_s
+        self._room = threading.BoundedSemaphore(max_children)
         self._lock = threading.Lock()
         self._forkserver: _Forkserver | None = None
         self._not_before_s = 0.0
@@ -106,13 +114,18 @@ class Sandbox:
         seccomp = f"OFF ({forkserver.without_seccomp})" if forkserver.without_seccomp else "on"
         return Health(ok=True, detail=f"seccomp {seccomp}, forkserver pid {forkserver.pid}, starts {self._starts}")
 
-    def _fork(self, cpu_s: float) -> Tether:
+    def _fork(self, cpu_s: float, deadline_s: float) -> Tether:
+        if not self._room.acquire(timeout=max(deadline_s - time.monotonic(), 0)):
+            raise SandboxUnavailableError("too many messages are opened at a time")
         try:
             with self._lock:
-                return self._running().fork(cpu_s)
-        except (SandboxError, SettingsError, OSError) as error:
-            _log.error("no child of the sandbox can be had", error=str(error))
-            raise SandboxUnavailableError("the sandbox does not work now") from error
+                return Tether(*self._running().fork(cpu_s), self._room.release)
+        except BaseException as error:
+            self._room.release()
+            if isinstance(error, SandboxError | SettingsError | OSError):
+                _log.error("no child of the sandbox can be had", error=str(error))
+                raise SandboxUnavailableError("the sandbox does not work now") from error
+            raise
 
     def _running(self) -> "_Forkserver":
         """The forkserver, started anew if it has died. Called with the lock held."""
@@ -171,8 +184,8 @@ class _Forkserver:
         """How it ended; None while it lives."""
         return self._process.poll()
 
-    def fork(self, cpu_s: float) -> Tether:
-        """A new child. Raises OSError when the forkserver does not listen."""
+    def fork(self, cpu_s: float) -> tuple[socket.socket, socket.socket]:
+        """Channel and leash of a new child. Raises OSError when the forkserver does not listen."""
         channel, child_channel = socket.socketpair()
         child_leash, forkserver_leash = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with child_channel, forkserver_leash:
@@ -185,7 +198,7 @@ class _Forkserver:
                 channel.close()
                 child_leash.close()
                 raise
-        return Tether(channel, child_leash)
+        return channel, child_leash
 
     def stop(self) -> None:
         """End it; it takes its children with it."""

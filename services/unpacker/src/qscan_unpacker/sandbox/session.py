@@ -44,15 +44,16 @@ class Session:
     container has taken over can lie about those behind it, of the same message; nothing else is in its reach.
     """
 
-    def __init__(self, fork: Callable[[float], Tether], timeout_s: float) -> None:
+    def __init__(self, fork: Callable[[float, float], Tether], timeout_s: float) -> None:
         """Nothing is forked yet.
 
         Args:
-            fork: gives a child with so many seconds of processor time. Raises SandboxUnavailableError.
+            fork: gives a child with so many seconds of processor time, and waits for it until some moment of the
+                monotonic clock. Raises SandboxUnavailableError.
             timeout_s: for all containers together, by the clock on the wall, from the first one on.
         """
         self._fork, self._timeout_s = fork, timeout_s
-        self._deadline_s: float | None = None
+        self._deadline_s = 0.0
         self._child: Tether | None = None
         self._children = 0
         self._allowed_s = 0.0
@@ -70,10 +71,10 @@ class Session:
         """Seconds of processor time that the children have used, counted by the kernel; complete between two `open`."""
         return self._cpu_s_of_ended + self._cpu_s_of_child
 
-    def open(self, content: HeldContent, request: OpenRequest, cpu_s: float) -> Iterator[Reply]:
+    def open(self, content: HeldContent, request: OpenRequest, cpu_s: float) -> Generator[Reply, None, None]:
         """What is in a container: members as `Begun`, any number of `Piece`, `Ended`; `Unopened`; `Noted`.
 
-        One `Done` comes last, also when the child crashes, hangs or lies. Dropping the iterator before that kills the
+        One `Done` comes last, also when the child crashes, hangs or lies. Closing the generator before that kills the
         child. One container at a time.
 
         Args:
@@ -93,15 +94,14 @@ class Session:
     def _replies(
         self, content: HeldContent, request: OpenRequest, cpu_s: float, replying: Replying
     ) -> Generator[Reply, None, None]:
-        if self._deadline_s is None:
-            self._deadline_s = time.monotonic() + self._timeout_s
-        child = self._child_with(cpu_s)
+        deadline_s = self._deadline_s = self._deadline_s or time.monotonic() + self._timeout_s
+        child = self._child_with(cpu_s, deadline_s)
         done: Done | None = None
         try:
             with _readable(content) as (descriptor, start):
-                child.give(Order(request, start, content.size), descriptor, self._deadline_s)
+                child.give(Order(request, start, content.size), descriptor, deadline_s)
             while done is None:
-                reply = child.next_reply(self._deadline_s)
+                reply = child.next_reply(deadline_s)
                 replying.check(reply)
                 if isinstance(reply, Done):
                     self._cpu_s_of_child = child.used_s()
@@ -123,7 +123,7 @@ class Session:
             _log.error("opener failed", kind=request.kind, bytes=content.size, error=done.detail, where=done.where)
         yield done
 
-    def _child_with(self, cpu_s: float) -> Tether:
+    def _child_with(self, cpu_s: float, deadline_s: float) -> Tether:
         """The living child, or a new one, with so much processor time. Raises _CannotGoOnError."""
         if cpu_s <= 0:
             raise _CannotGoOnError(UnscannedReason.OVER_BUDGET, "budget.seconds")
@@ -138,7 +138,7 @@ class Session:
         if self._children >= MAX_CHILDREN:
             raise _CannotGoOnError(UnscannedReason.UNPACKER_FAILED, f"{MAX_CHILDREN} unpackers died of this message")
         try:
-            self._child = self._fork(cpu_s)
+            self._child = self._fork(cpu_s, deadline_s)
         except SandboxUnavailableError as error:
             raise _CannotGoOnError(UnscannedReason.UNPACKER_FAILED, str(error)) from error
         self._children += 1

@@ -2,6 +2,7 @@
 
 import socket
 import time
+from collections.abc import Callable
 
 from qscan_unpacker.sandbox import leash
 from qscan_unpacker.sandbox.wire import Order, Reply, read_reply, send_order
@@ -23,9 +24,9 @@ class TakesTooLongError(Exception):
 class Tether:
     """One living child. Belongs to one thread; after `end` it is of no use."""
 
-    def __init__(self, channel: socket.socket, child_leash: socket.socket) -> None:
-        """Own both sockets from now on."""
-        self._channel, self._leash = channel, child_leash
+    def __init__(self, channel: socket.socket, child_leash: socket.socket, ended: Callable[[], None]) -> None:
+        """Own both sockets from now on; `ended` is called when the child is gone."""
+        self._channel, self._leash, self._ended = channel, child_leash, ended
         self._leash.settimeout(FORKSERVER_TIMEOUT_S)
 
     def give(self, order: Order, descriptor: int, deadline_s: float) -> None:
@@ -87,6 +88,12 @@ class Tether:
 
         Returns nothing where the forkserver has gone too; it takes its children with it.
         """
+        try:
+            return self._end(grace_s)
+        finally:
+            self._ended()
+
+    def _end(self, grace_s: float) -> leash.Exited | None:
         self._channel.close()
         with self._leash:
             if grace_s > 0 and (exited := self._wait_for_exit(grace_s)) is not None:
