@@ -35,7 +35,6 @@ async def main(settings: Settings, stop: asyncio.Event) -> None:
     sandbox = Sandbox(
         memory_bytes=settings.sandbox_memory_bytes,
         max_children=settings.max_sandbox_processes,
-        max_children=settings.max_sandbox_processes,
         opening_timeout_s=settings.opening_timeout_s,
         require_seccomp=settings.require_seccomp,
     )
