@@ -87,6 +87,11 @@ class Entry:
         return max(int(ffi.entry_size(self._pointer)), 0) if ffi.entry_size_is_set(self._pointer) else 0
 
     @property
+    def position(self) -> int:
+        """Where its header begins, in bytes from the start of the archive; 0 where libarchive does not know."""
+        return max(int(_header_position(self._archive)), 0)
+
+    @property
     def is_directory(self) -> bool:
         """Nothing but a name."""
         return stat.S_ISDIR(ffi.entry_filetype(self._pointer))
@@ -247,6 +252,7 @@ def _function(name: str, arguments: tuple[type, ...], result: type | None) -> "c
 
 _POINTER: Final = ctypes.POINTER(ctypes.c_void_p)
 _read_free: Final = _function("read_free", (ctypes.c_void_p,), ctypes.c_int)
+_header_position: Final = _function("read_header_position", (ctypes.c_void_p,), ctypes.c_longlong)
 _filter_count: Final = _function("filter_count", (ctypes.c_void_p,), ctypes.c_int)
 _entry_is_encrypted: Final = _function("entry_is_encrypted", (ctypes.c_void_p,), ctypes.c_int)
 _read_next_header: Final = _function("read_next_header", (ctypes.c_void_p, _POINTER), ctypes.c_int)

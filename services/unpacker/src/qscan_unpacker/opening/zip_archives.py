@@ -12,13 +12,13 @@ from heapq import merge
 from typing import Final
 
 from qscan_contracts.vocabulary import UnscannedReason
+from qscan_unpacker.opening.decoding import STORED, Decoding
 from qscan_unpacker.opening.kinds import END_RECORD_BYTES, LOCAL_HEADER, plausible_local_header
 from qscan_unpacker.opening.members import Event, Member, Noted, OpenRequest, Unopened, UnreadableError
 from qscan_unpacker.opening.metering import TOO_MANY_MEMBERS, Meter
 from qscan_unpacker.opening.signatures import occurrences
 from qscan_unpacker.opening.zip_layout import Layout, Listed, read_layout
 from qscan_unpacker.opening.zip_members import Passwords, ZipMember
-from qscan_unpacker.opening.zip_methods import STORED, Decoding
 from qscan_unpacker.opening.zip_records import Header, local_fields, local_header
 
 MAX_OVERLAPPING: Final = 8

@@ -15,19 +15,20 @@ from zlib import crc32
 
 from qscan_contracts.vocabulary import UnscannedReason
 from qscan_unpacker.opening import zip_encryption
-from qscan_unpacker.opening.member_names import leads_out, unique
-from qscan_unpacker.opening.members import Event, Member, Noted, OpenRequest, Unopened, UnreadableError
-from qscan_unpacker.opening.metering import Meter
-from qscan_unpacker.opening.signatures import occurrences
-from qscan_unpacker.opening.zip_methods import (
+from qscan_unpacker.opening.decoding import (
     DEFLATE,
     DEFLATE64,
     KNOWN_METHODS,
     STORED,
     Decoding,
+    Method,
     drained,
     is_supported,
 )
+from qscan_unpacker.opening.member_names import leads_out, unique
+from qscan_unpacker.opening.members import Event, Member, Noted, OpenRequest, Unopened, UnreadableError
+from qscan_unpacker.opening.metering import Meter
+from qscan_unpacker.opening.signatures import occurrences
 from qscan_unpacker.opening.zip_records import (
     DESCRIPTOR,
     ENCRYPTED,
@@ -128,7 +129,7 @@ class ZipMember:
                 readings.setdefault((method, len(decoding.content)), decoding)
         return list(readings.values())
 
-    def _decoding(self, method: int, size: int | None) -> Decoding:
+    def _decoding(self, method: Method, size: int | None) -> Decoding:
         """A reading of `size` bytes, or of everything behind the header."""
         start = self.local.content_at
         view = self.content[start:] if size is None else self.content[start : start + size]

@@ -1,7 +1,8 @@
-"""Compression methods of zip (APPNOTE §4.4.5), each as a stream that counts what it takes and what it gives.
+"""Compressed streams, each counting what it takes and gives: the methods of zip (APPNOTE §4.4.5) and single files.
 
-deflate64 is from inflate64 (LGPL-2.1-or-later, kept up with py7zr); zstd and PPMd are read by libarchive; the others by
-Python itself. Shrink, reduce and implode died with PKZIP 1, and the media methods are for one program only.
+deflate64 is from inflate64 (LGPL-2.1-or-later, kept up with py7zr); Python itself has deflate, bzip2, LZMA and xz, and
+gives what comes before damage, which libarchive does not; libarchive has the rest. Of zip's methods shrink, reduce and
+implode died with PKZIP 1, PPMd is rare, and the media methods are for one program only.
 """
 
 import bz2
@@ -16,6 +17,9 @@ from inflate64 import Inflater
 from qscan_unpacker.opening.libarchive_reader import LibarchiveError, decompressed
 from qscan_unpacker.opening.members import PIECE_BYTES
 from qscan_unpacker.opening.signatures import Compression
+
+Method = int | Compression
+"""A method of zip by its number, or the format of a compressed file."""
 
 STORED: Final = 0
 DEFLATE: Final = 8
@@ -33,6 +37,7 @@ _INPUT_BYTES: Final = 16 * 1024
 _SALVAGE_INPUT_BYTES: Final = 16
 _DEFLATE64_INPUT_BYTES: Final = 256
 """inflate64 has no limit of its own: one byte gives 26 KB at most, so this much gives some 7 MB."""
+_XZ_MAGIC: Final = b"\xfd7zXZ\0"
 _MAX_DICTIONARY_BYTES: Final = 128 * 1024 * 1024
 _LZMA_HEADER_BYTES: Final = 9
 
@@ -48,7 +53,7 @@ class Decoding:
         error: why it did not, for people; ``""`` while nothing is wrong.
     """
 
-    def __init__(self, method: int, content: memoryview, *, size: int = 0, crc: int = 0) -> None:
+    def __init__(self, method: Method, content: memoryview, *, size: int = 0, crc: int = 0) -> None:
         """`content`: from the first byte of the member to the last that can belong to it.
 
         `size` and `crc` are the stated ones; only LZMA needs them, which need not say where it ends.
@@ -75,7 +80,7 @@ class Decoding:
                 self.error = f"method {self.method}: the compressed bytes end too early"
 
 
-def is_supported(method: int) -> bool:
+def is_supported(method: Method) -> bool:
     """Whether there is a decoder for the method."""
     return method in _METHODS
 
@@ -191,6 +196,26 @@ def _xz(of: Decoding, _stated: tuple[int, int]) -> Iterator[bytes]:
     of.complete = decompressor.eof
 
 
+def _xz_streams(of: Decoding, _stated: tuple[int, int]) -> Iterator[bytes]:
+    """Streams one behind the other with padding between them (xz format §2.2)."""
+    at = 0
+    while not of.complete:
+        decompressor = lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=_MAX_DICTIONARY_BYTES)
+        yield from _limited(decompressor, of, at)
+        if not decompressor.eof:
+            return
+        at = of.consumed
+        while not any(padding := bytes(of.content[at : at + 4])) and padding:
+            at += len(padding)
+        of.complete = bytes(of.content[at : at + 6]) != _XZ_MAGIC
+
+
+def _lzma_alone(of: Decoding, _stated: tuple[int, int]) -> Iterator[bytes]:
+    decompressor = lzma.LZMADecompressor(lzma.FORMAT_ALONE, memlimit=_MAX_DICTIONARY_BYTES)
+    yield from _limited(decompressor, of, 0)
+    of.complete = decompressor.eof
+
+
 def _limited(decompressor: bz2.BZ2Decompressor | lzma.LZMADecompressor, of: Decoding, at: int) -> Iterator[bytes]:
     """Everything of one stream that begins at `at`, never more than a piece at once."""
     while not decompressor.eof:
@@ -204,19 +229,29 @@ def _limited(decompressor: bz2.BZ2Decompressor | lzma.LZMADecompressor, of: Deco
         of.consumed = at - len(decompressor.unused_data)
 
 
-def _by_libarchive(of: Decoding, _stated: tuple[int, int]) -> Iterator[bytes]:
-    of.consumed = len(of.content)
-    yield from decompressed(of.content, Compression.ZSTD)
-    of.complete = True
+def _by_libarchive(compression: Compression) -> Callable[[Decoding, tuple[int, int]], Iterator[bytes]]:
+    def decode(of: Decoding, _stated: tuple[int, int]) -> Iterator[bytes]:
+        of.consumed = len(of.content)
+        yield from decompressed(of.content, compression)
+        of.complete = True
+
+    return decode
 
 
-_METHODS: Final[dict[int, Callable[[Decoding, tuple[int, int]], Iterator[bytes]]]] = {
+_METHODS: Final[dict[Method, Callable[[Decoding, tuple[int, int]], Iterator[bytes]]]] = {
     STORED: _stored,
     DEFLATE: _deflate,
     DEFLATE64: _deflate64,
     BZIP2: _bzip2,
     LZMA: _lzma,
     XZ: _xz,
-    ZSTD: _by_libarchive,
-    _OLD_ZSTD: _by_libarchive,
+    ZSTD: _by_libarchive(Compression.ZSTD),
+    _OLD_ZSTD: _by_libarchive(Compression.ZSTD),
+    Compression.BZIP2: _bzip2,
+    Compression.XZ: _xz_streams,
+    Compression.LZMA: _lzma_alone,
+    Compression.LZIP: _by_libarchive(Compression.LZIP),
+    Compression.ZSTD: _by_libarchive(Compression.ZSTD),
+    Compression.LZ4: _by_libarchive(Compression.LZ4),
+    Compression.COMPRESS: _by_libarchive(Compression.COMPRESS),
 }

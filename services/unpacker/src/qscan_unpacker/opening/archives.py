@@ -1,0 +1,143 @@
+"""The opener for everything that libarchive reads: tar, 7z, rar, cab, iso, lha, ar, cpio, xar, rpm.
+
+Each format is opened by itself, from the place where its header was recognised, so that a file that is two things is
+read as both. Of rar what is encrypted is only named, since no free program decrypts it; 7z is in `seven_zip.py`.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Final
+
+from qscan_contracts.vocabulary import UnscannedReason
+from qscan_unpacker.opening.libarchive_reader import Entry, LibarchiveError, entries
+from qscan_unpacker.opening.member_names import leads_out
+from qscan_unpacker.opening.members import Event, Member, Noted, OpenRequest, Unopened, UnreadableError
+from qscan_unpacker.opening.metering import Meter
+from qscan_unpacker.opening.rar import rar_obstacle
+from qscan_unpacker.opening.signatures import ArchiveFormat, archives_at_start, embedded_archives
+
+_HEAD_BYTES: Final = 1024
+_TAR_BLOCK: Final = 512
+_CAB_SPANS: Final = 3
+"""Flags of a cabinet that goes on in another one, or begins in one (MS-CAB §2.1)."""
+MAX_CONCATENATED: Final = 16
+"""Tars one behind the other that are followed."""
+
+
+def open_archive(content: memoryview, request: OpenRequest) -> Iterator[Event]:
+    """Open an archive. An `Opener`.
+
+    Raises:
+        UnreadableError: a limit was hit, or some of it could not be read; what could be was given before.
+    """
+    meter = Meter(request)
+    obstacles = []
+    found = list(_archives(content))
+    for archive_format, offset in found:
+        if offset:
+            yield Noted("archive.surrounded", 0, offset)
+        try:
+            yield from opened(content[offset:], archive_format, meter)
+        except LibarchiveError as error:
+            obstacles.append(UnreadableError(UnscannedReason.NOT_UNPACKABLE, f"{archive_format}: {error}"))
+        obstacle = _obstacle(content[offset:], archive_format)
+        if obstacle is not None:
+            obstacles.append(obstacle)
+    if not found:
+        raise UnreadableError(UnscannedReason.NOT_UNPACKABLE, "nothing in it is an archive")
+    if obstacles:
+        raise max(obstacles, key=lambda obstacle: obstacle.reason == UnscannedReason.ENCRYPTED)
+
+
+def opened(content: memoryview, archive_format: ArchiveFormat, meter: Meter) -> Iterator[Event]:
+    """The members of one archive that begins at the first byte.
+
+    Raises:
+        LibarchiveError: it cannot be read to its end.
+        UnreadableError: a limit was hit.
+    """
+    end = 0
+    for entry in entries(content, archive_format):
+        end = entry.position + _TAR_BLOCK + entry.size
+        yield from _member(entry, meter)
+    if archive_format == ArchiveFormat.TAR:
+        yield from _behind_tar(content, end, meter)
+
+
+def _archives(content: memoryview) -> Iterator[tuple[ArchiveFormat, int]]:
+    head = bytes(content[:_HEAD_BYTES])
+    at_start = list(archives_at_start(content, head))
+    if at_start:
+        yield from ((archive_format, 0) for archive_format in at_start)
+    else:
+        executable = head.startswith((b"MZ", b"\x7fELF"))
+        yield from embedded_archives(content, 1, len(content), executable=executable)
+
+
+def _obstacle(content: memoryview, archive_format: ArchiveFormat) -> UnreadableError | None:
+    """What the archive's own header says that keeps others from reading all of it."""
+    if archive_format in {ArchiveFormat.RAR4, ArchiveFormat.RAR5}:
+        return rar_obstacle(content)
+    if archive_format == ArchiveFormat.CAB and len(content) > 31 and content[30] & _CAB_SPANS:  # noqa: PLR2004
+        return UnreadableError(UnscannedReason.NOT_UNPACKABLE, "one of several cabinets")
+    return None
+
+
+def _member(entry: Entry, meter: Meter) -> Iterator[Event]:
+    if entry.is_directory and not entry.size:
+        return
+    names = entry.names
+    if leads_out(names):
+        yield Noted("archive.unsafe_name", entry.position)
+    if entry.is_special:
+        yield Noted("archive.special_member", entry.position)
+    meter.count_member()
+    if entry.is_encrypted:
+        yield Noted("archive.encrypted", entry.position)
+        yield Unopened(names, entry.size, UnscannedReason.ENCRYPTED, "no password opens this format here")
+        return
+    failures: list[LibarchiveError] = []
+    pieces = _links(entry.link_target) if entry.is_special and not entry.size else entry.pieces()
+    yield Member(names, meter.metered(_translated(pieces, failures)))
+    if entry.warned:
+        yield Noted("archive.size_wrong", entry.position, 0, "checksum or size")
+    if failures and failures[0].fatal:
+        raise failures[0]
+
+
+def _translated(pieces: Iterable[bytes], failures: list[LibarchiveError]) -> Iterator[bytes]:
+    """The pieces; what libarchive says of the member becomes what its reader understands."""
+    try:
+        yield from pieces
+    except LibarchiveError as error:
+        failures.append(error)
+        raise UnreadableError(UnscannedReason.NOT_UNPACKABLE, str(error)) from error
+
+
+def _links(target: Sequence[str]) -> Iterator[bytes]:
+    """Where a link leads is all its content."""
+    yield from (text.encode("utf-8", "replace") for text in target[:1])
+
+
+def _behind_tar(content: memoryview, end: int, meter: Meter) -> Iterator[Event]:
+    """Other tars behind the zeros that end the first one: `tar -i` and some libraries read on, most do not."""
+    for _ in range(MAX_CONCATENATED):
+        start = _next_tar(content, end)
+        if start is None:
+            return
+        yield Noted("archive.concatenated", start)
+        for entry in entries(content[start:], ArchiveFormat.TAR):
+            end = start + entry.position + _TAR_BLOCK + entry.size
+            yield from _member(entry, meter)
+        end = max(end, start + _TAR_BLOCK)
+
+
+def _next_tar(content: memoryview, end: int) -> int | None:
+    """The next block that is a header of tar, behind at least one block of zeros; `end`: where the last member ends."""
+    rest = bytes(content[end:])
+    zeros = rest.find(bytes(_TAR_BLOCK))
+    if zeros < 0:
+        return None
+    behind = len(rest) - len(rest[zeros:].lstrip(b"\0"))
+    start = (end + behind) // _TAR_BLOCK * _TAR_BLOCK
+    is_tar = ArchiveFormat.TAR in archives_at_start(content[start:], bytes(content[start : start + _HEAD_BYTES]))
+    return start if is_tar else None
