@@ -47,10 +47,14 @@ _ZIP: Final = "application/zip"
 _OLE: Final = "application/x-ole-storage"
 _ZIP_HEADER_BYTES: Final = 30
 _MAX_ZIP_MEMBERS: Final = 32
-_MEDIA_TYPE: Final = re.compile(rb"application/[a-z0-9.+-]{1,100}")
+_STATED_TYPE: Final = re.compile(
+    rb"application/(?:epub\+zip|vnd\.oasis\.opendocument\.[a-z-]{1,64}|vnd\.sun\.xml\.[a-z.]{1,64})"
+)
+"""What a zip may say of itself: no more, since it is its author's word."""
 
 _BOMS: Final = (b"\xff\xfe", b"\xfe\xff")
 _BLANK: Final = b"\xef\xbb\xbf \t\r\n\f\0"
+_BEFORE_PDF: Final = b"\r\n\xbf"
 _PRINTABLE: Final = bytes(set(range(32, 256)) - {127}) + b"\t\n\x0b\f\r\x08\x1b"
 """What texts are made of, in whatever character set; the last is for ISO 2022."""
 _HTML: Final = re.compile(rb"<(?:!doctype html|(?:html|head|body|script|iframe)\b)", re.IGNORECASE)
@@ -81,12 +85,13 @@ def true_type(head: bytes | memoryview, size: int) -> str:
         return ""
     if start.startswith(ZIP_STARTS):
         return _zip(start)
-    known = _by_signature(start, SIGNATURES) or _pdf(start)
+    is_text = not start[:_TEXT_SAMPLE_BYTES].translate(None, _PRINTABLE)
+    known = _by_signature(start, SIGNATURES) or _pdf(start, is_text=is_text)
     if known:
         return known
     if start.startswith(_BOMS):
         return _text(start[2:].replace(b"\0", b""))
-    if not start[:_TEXT_SAMPLE_BYTES].translate(None, _PRINTABLE):
+    if is_text:
         return _text(start)
     if start.startswith((b"MZ", b"ZM")):
         return _program(start, size)
@@ -100,9 +105,10 @@ def _by_signature(start: bytes, rows: Rows) -> str:
     return ""
 
 
-def _pdf(start: bytes) -> str:
+def _pdf(start: bytes, *, is_text: bool) -> str:
+    """Adobe's reader takes the mark anywhere at the beginning; but a text may speak of it."""
     at = start.find(b"%PDF-", 0, _MARKUP_BYTES)
-    return "application/pdf" if at == 0 or (at > 0 and start[at - 1] in _BLANK) else ""
+    return "application/pdf" if at == 0 or (at > 0 and (not is_text or start[at - 1] in _BEFORE_PDF)) else ""
 
 
 def _program(start: bytes, size: int) -> str:
@@ -133,8 +139,8 @@ def _structured(start: bytes) -> str:
 
 def _iso_media(start: bytes) -> str:
     brand = start[8:12]
-    if brand in {b"mif1", b"msf1"} and b"avif" in start[16:64]:
-        brand = b"avif"
+    if brand in {b"mif1", b"msf1"}:  # It can be either; the compatible brands tell.
+        brand = next((other for other in (b"avif", b"heic") if other in start[16:64]), brand)
     return next((type_ for prefix, type_ in ISO_BRANDS if brand.startswith(prefix)), "video/mp4")
 
 
@@ -159,7 +165,7 @@ def _zip(start: bytes) -> str:
         body = at + _ZIP_HEADER_BYTES + int.from_bytes(start[at + 26 : at + 28], "little")
         names.append(start[at + _ZIP_HEADER_BYTES : body])
         if names == [b"mimetype"]:
-            stated = _MEDIA_TYPE.match(start, body + int.from_bytes(start[at + 28 : at + 30], "little"))
+            stated = _STATED_TYPE.match(start, body + int.from_bytes(start[at + 28 : at + 30], "little"))
             return stated[0].decode("ascii") if stated is not None else _ZIP
         at = start.find(b"PK\x03\x04", body)
     return next((type_ for pattern, type_ in ZIP_MEMBERS if any(map(pattern.match, names))), _ZIP)

@@ -46,6 +46,7 @@ BINARY_SIGNATURES: Final[Rows] = (
     (0, b"Rar!\x1a\x07", "application/vnd.rar"),
     (0, b"`\xea", "application/x-arj"),
     (7, b"**ACE**", "application/x-ace-compressed"),
+    (20, b"\xdc\xa7\xc4\xfd", "application/x-zoo"),
     (0, b"070701", "application/x-cpio"),
     (0, b"070702", "application/x-cpio"),
     (0, b"070707", "application/x-cpio"),
