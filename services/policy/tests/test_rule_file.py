@@ -73,9 +73,9 @@ BUSY_LINE = "    busy: {kind: defer, text: virus scanner is busy}\n"
             "use defer, or reject",
             id="hold, which would never be done",
         ),
-        pytest.param(changed("header.after_blank_line", "header.after_blanks"), "pattern: uuencode.text", "no defect", id="defect"),
+        pytest.param(changed("header.after_blank_line", "header.after_blanks"), "pattern: header.after_blanks", "no defect", id="defect"),
         pytest.param(
-            changed("header.after_blank_line,", "uuencode.in_text, hides_content: false,"),
+            changed("header.after_blank_line,", "header.after_blank_line, hides_content: false,"),
             "hides_content: false",
             "different for every defect",
             id="flag",
