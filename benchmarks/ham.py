@@ -5,8 +5,8 @@ import time
 from pathlib import Path
 
 from qscan_unpacker.dissection.budget import Budget, Limits
-from qscan_unpacker.dissection.holding import Holding
-from qscan_unpacker.dissection.mime import MimeDissector, content_of
+from qscan_unpacker.dissection.dissector import Dissector
+from qscan_unpacker.dissection.holding import Holding, content_of
 
 CORPUS = Path(__file__).parents[2] / "shared" / "corpus" / "sa-corpus"
 
@@ -27,6 +27,6 @@ def scanned_contents(message: bytes, *, raw: bool) -> list[bytes]:
     """What engines are given of a message: its parts, and the raw message with redundant scanning."""
     content, digest = content_of(message)
     with Holding(Path(tempfile.gettempdir())) as holding:
-        dissector = MimeDissector(message, digest, holding, Budget(Limits(), time.monotonic), content)
+        dissector = Dissector(message, digest, holding, Budget(Limits(), time.thread_time), content)
         found = [one.content.read(0, one.content.size) for one in dissector.dissect().found]
     return found if raw or len(found) == 1 else found[1:]

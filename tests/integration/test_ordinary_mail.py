@@ -10,8 +10,8 @@ from qscan_contracts.vocabulary import RIDERS
 from qscan_policy.adapters import rule_file
 from qscan_policy.domain.patterns import id_matches
 from qscan_unpacker.dissection.budget import Budget, Limits
-from qscan_unpacker.dissection.holding import Holding
-from qscan_unpacker.dissection.mime import MimeDissector, content_of
+from qscan_unpacker.dissection.dissector import Dissector
+from qscan_unpacker.dissection.holding import Holding, content_of
 
 CORPUS = Path(__file__).parents[3] / "shared" / "corpus" / "sa-corpus"
 TABLE = rule_file.load(None).rules.table
@@ -33,7 +33,7 @@ def stopping_defects(raw: bytes, folder: Path) -> set[str]:
     """The ids of the defects of a message that stop it."""
     content, sha256 = content_of(raw)
     with Holding(folder) as holding:
-        dissection = MimeDissector(raw, sha256, holding, Budget(Limits(), time.monotonic), content).dissect()
+        dissection = Dissector(raw, sha256, holding, Budget(Limits(), time.thread_time), content).dissect()
     return {defect.id for defect in dissection.defects if stops(defect.id, hides_content=defect.hides_content)}
 
 

@@ -16,8 +16,9 @@ from qscan_contracts.defects import CATALOGUE
 from qscan_contracts.reports import Unscanned
 from qscan_contracts.vocabulary import Origin, UnscannedReason
 from qscan_unpacker.dissection.budget import Budget, Limits
-from qscan_unpacker.dissection.holding import FileContent, Holding
-from qscan_unpacker.dissection.mime import Dissection, MimeDissector, content_of
+from qscan_unpacker.dissection.collecting import Dissection
+from qscan_unpacker.dissection.dissector import Dissector
+from qscan_unpacker.dissection.holding import FileContent, Holding, content_of
 
 CORPUS = Path(__file__).parents[4] / "shared" / "corpus"
 
@@ -26,7 +27,7 @@ def dissect(raw: bytes, limits: Limits | None = None, clock: Callable[[], float]
     """The dissection of `raw`, whose large contents are gone by then."""
     content, sha256 = content_of(raw)
     with Holding(Path(tempfile.gettempdir())) as holding:
-        return MimeDissector(raw, sha256, holding, Budget(limits or Limits(), clock), content).dissect()
+        return Dissector(raw, sha256, holding, Budget(limits or Limits(), clock), content).dissect()
 
 
 def contents(dissection: Dissection) -> dict[str, bytes]:
@@ -236,7 +237,7 @@ def test_large_content_is_held_in_a_file(tmp_path: Path) -> None:
     raw = b"Content-Transfer-Encoding: base64\n\n" + base64.encodebytes(body)
     content, sha256 = content_of(raw)
     with Holding(tmp_path) as holding:
-        dissection = MimeDissector(raw, sha256, holding, Budget(Limits(), lambda: 0.0), content).dissect()
+        dissection = Dissector(raw, sha256, holding, Budget(Limits(), lambda: 0.0), content).dissect()
         held = dissection.found[1].content
         assert isinstance(held, FileContent)
         assert held.read(0, held.size) == body

@@ -11,8 +11,8 @@ from qscan_contracts.ids import RAW_PATH, ComponentPath, EngineName, Sha256
 from qscan_contracts.reports import EngineReport, Unscanned
 from qscan_contracts.scanning import MAX_INLINE_BYTES, MAX_REQUEST_BYTES, MAX_REQUEST_COMPONENTS
 from qscan_contracts.vocabulary import Origin, SpamFilter, UnscannedReason
+from qscan_unpacker.dissection.collecting import Dissection, Found
 from qscan_unpacker.dissection.holding import MemoryContent
-from qscan_unpacker.dissection.mime import Dissection, Found
 from qscan_unpacker.fan_out import batches, to_scan, wants_spam_filter
 
 

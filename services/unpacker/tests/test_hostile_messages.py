@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from qscan_unpacker.dissection.budget import Budget, Limits
-from qscan_unpacker.dissection.holding import Holding
-from qscan_unpacker.dissection.mime import Dissection, MimeDissector, content_of
+from qscan_unpacker.dissection.collecting import Dissection
+from qscan_unpacker.dissection.dissector import Dissector
+from qscan_unpacker.dissection.holding import Holding, content_of
 from qscan_unpacker.dissection.transfer import decode_base64
 
 HEADER_BYTES = 250_000
@@ -25,7 +26,7 @@ def dissected(raw: bytes, limits: Limits | None = None) -> Iterator[Dissection]:
     """The dissection of `raw`, whose contents can be read inside the block."""
     content, sha256 = content_of(raw)
     with Holding(Path(tempfile.gettempdir())) as holding:
-        yield MimeDissector(raw, sha256, holding, Budget(limits or Limits(), time.monotonic), content).dissect()
+        yield Dissector(raw, sha256, holding, Budget(limits or Limits(), time.thread_time), content).dissect()
 
 
 def repeated(before: bytes, piece: bytes, after: bytes, size: int = HEADER_BYTES) -> bytes:
@@ -114,6 +115,6 @@ def test_seconds_run_out_inside_one_part() -> None:
     content, sha256 = content_of(raw)
     with Holding(Path(tempfile.gettempdir())) as holding:
         budget = Budget(Limits(max_dissection_s=5), lambda: float(next(ticks)))
-        dissection = MimeDissector(raw, sha256, holding, budget, content).dissect()
+        dissection = Dissector(raw, sha256, holding, budget, content).dissect()
     assert [one.id for one in dissection.defects] == ["budget.seconds"]
     assert dissection.reports

@@ -155,3 +155,8 @@ def open_unnamed(directory: Path) -> int:
         descriptor, name = tempfile.mkstemp(dir=directory)
         Path(name).unlink()
         return descriptor
+
+
+def content_of(raw: bytes) -> tuple[HeldContent, Sha256]:
+    """Bytes in memory as held content, with their digest."""
+    return MemoryContent(raw), Sha256(hashlib.sha256(raw).hexdigest())
