@@ -38,7 +38,10 @@ def open_archive(content: memoryview, request: OpenRequest) -> Iterator[Event]:
         try:
             yield from opened(content[offset:], archive_format, meter)
         except LibarchiveError as error:
-            obstacles.append(UnreadableError(UnscannedReason.NOT_UNPACKABLE, f"{archive_format}: {error}"))
+            # libarchive has no status for it, only words.
+            encrypted = "encrypt" in str(error)
+            reason = UnscannedReason.ENCRYPTED if encrypted else UnscannedReason.NOT_UNPACKABLE
+            obstacles.append(UnreadableError(reason, f"{archive_format}: {error}"))
         obstacle = _obstacle(content[offset:], archive_format)
         if obstacle is not None:
             obstacles.append(obstacle)
@@ -58,6 +61,8 @@ def opened(content: memoryview, archive_format: ArchiveFormat, meter: Meter) -> 
     end = 0
     for entry in entries(content, archive_format):
         end = entry.position + _TAR_BLOCK + entry.size
+        if entry.is_directory and archive_format == ArchiveFormat.ISO9660:
+            continue  # their content is the tree itself
         yield from _member(entry, meter)
     if archive_format == ArchiveFormat.TAR:
         yield from _behind_tar(content, end, meter)

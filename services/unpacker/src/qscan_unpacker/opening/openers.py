@@ -1,5 +1,7 @@
 """Which opener opens which kind. Imported by the forkserver only: it loads every parser there is."""
 
+from qscan_unpacker.opening.archives import open_archive
+from qscan_unpacker.opening.compressed import open_compressed
 from qscan_unpacker.opening.kinds import ContainerKind
 from qscan_unpacker.opening.members import Opener
 from qscan_unpacker.opening.ole import open_ole
@@ -8,6 +10,8 @@ from qscan_unpacker.opening.tnef import open_tnef
 from qscan_unpacker.opening.zip_archives import open_zip
 
 OPENERS: dict[ContainerKind, Opener] = {
+    ContainerKind.ARCHIVE: open_archive,
+    ContainerKind.COMPRESSED: open_compressed,
     ContainerKind.OLE: open_ole,
     ContainerKind.RTF: open_rtf,
     ContainerKind.TNEF: open_tnef,
