@@ -29,6 +29,9 @@ from qscan_unpacker.hand_off import HandOff, Outgoing
 from qscan_unpacker.sandbox.sandbox import Sandbox
 from qscan_unpacker.spool import RawMessage
 
+MAX_ON_LOOP_S = 0.05
+"""A message that takes longer to dissect holds up all others, so it begins anew in a thread."""
+
 T = TypeVar("T")
 
 _log = get_logger()
@@ -127,13 +130,13 @@ class Scanner:
     async def _dissect(self, raw: RawMessage, holding: Holding) -> Dissection:
         """Dissect on the loop where that takes less than a millisecond or so, else in a thread, as containers do."""
         with telemetry.tracer().start_as_current_span("unpack") as span:
-            # The time of a thread, so that what other messages take meanwhile is not charged to this one.
-            budget = Budget(self._limits, time.thread_time)
-            dissector = Dissector(raw.view(), raw.sha256, holding, budget, raw.content())
-            if raw.size > self._in_thread_above_bytes:
+            dissector = self._dissector(raw, holding)
+            on_loop = raw.size <= self._in_thread_above_bytes
+            if on_loop:
+                dissector.dissect(MAX_ON_LOOP_S)
+            if not on_loop or dissector.ran_out_of == "budget.seconds":
+                dissector = self._dissector(raw, holding)
                 await self._in_thread(dissector.dissect)
-            else:
-                dissector.dissect()
             if dissector.has_containers:
                 with telemetry.tracer().start_as_current_span("open containers"):
                     await self._in_thread(lambda: self._open_containers(dissector))
@@ -141,6 +144,10 @@ class Scanner:
             span.set_attribute("qscan.components", len(dissection.found) + len(dissection.unopened))
             span.set_attribute("qscan.defects", len(dissection.defects))
             return dissection
+
+    def _dissector(self, raw: RawMessage, holding: Holding) -> Dissector:
+        # The time of one thread: what other messages take meanwhile is not charged to this one.
+        return Dissector(raw.view(), raw.sha256, holding, Budget(self._limits, time.thread_time), raw.content())
 
     async def _in_thread(self, work: Callable[[], object]) -> None:
         await to_the_end(asyncio.get_running_loop().run_in_executor(self._threads, work))

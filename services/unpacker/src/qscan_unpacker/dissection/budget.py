@@ -1,5 +1,6 @@
 """One budget per message: charged before something is produced; running out is a named defect."""
 
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -46,11 +47,12 @@ class Budget:
     spent_s: float = 0.0
     """CPU time that the message has taken before the clock was started, and in other processes."""
     _started_s: float | None = None
+    _at_most_s: float = math.inf
 
     @contextmanager
-    def counting(self) -> Iterator[None]:
-        """Count the time inside the block, all of it in one thread."""
-        self._started_s = self.clock()
+    def counting(self, at_most_s: float = math.inf) -> Iterator[None]:
+        """Count the time inside the block, all of it in one thread, which may not take longer than `at_most_s`."""
+        self._started_s, self._at_most_s = self.clock(), at_most_s
         try:
             yield
         finally:
@@ -86,4 +88,4 @@ class Budget:
     def seconds_left(self) -> float:
         """Of CPU time."""
         counted_s = 0.0 if self._started_s is None else self.clock() - self._started_s
-        return self.limits.max_dissection_s - self.spent_s - counted_s
+        return min(self.limits.max_dissection_s - self.spent_s, self._at_most_s) - counted_s

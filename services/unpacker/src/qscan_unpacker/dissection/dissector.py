@@ -5,6 +5,7 @@ wrapped in its text, a container. Containers are opened elsewhere, in a process 
 neither that nor another thread, and most messages are done with it.
 """
 
+import math
 import re
 
 from qscan_contracts.components import CandidateName, Component
@@ -61,19 +62,21 @@ class Dissector:
         self._walk = Walk(self._collector, self._explore)
         self._entities = EntityDissector(self._walk)
         self._containers = Containers(self._collector, self._explore)
-        self._over_budget = False
+        self.ran_out_of = ""
+        """The limit that ended the dissection, as the id of a defect; ``""`` for none."""
 
-    def dissect(self) -> Dissection:
+    def dissect(self, at_most_s: float = math.inf) -> Dissection:
         """The components, the raw message first; never fails for what is in a message.
 
-        Containers stay closed; where there are some, `has_containers` says so and `open_containers` goes on.
+        `at_most_s` is for callers that cannot wait as long as the budget lasts: `ran_out_of` tells whether it was
+        enough. Containers stay closed; where there are some, `has_containers` says so and `open_containers` goes on.
 
         Raises:
             OSError: the disk under the holding is full or broken.
         """
         source = self._walk.source(self._content, RAW_PATH, raw=self._raw)
         self._walk.add([Entity(source, RAW_PATH, RAW_PATH, 0, 0, len(self._raw), is_message=True)])
-        with self._budget.counting():
+        with self._budget.counting(at_most_s):
             try:
                 self._entities.run()
             except OverBudgetError as error:
@@ -84,7 +87,7 @@ class Dissector:
     @property
     def has_containers(self) -> bool:
         """Whether there is something for `open_containers` to do."""
-        return bool(self._containers) and not self._over_budget
+        return bool(self._containers) and not self.ran_out_of
 
     def open_containers(self, opening: Opening) -> None:
         """Open the containers and whatever is in them, down to the budget; the dissection gets the components.
@@ -103,7 +106,7 @@ class Dissector:
         self.dissection.sort()
 
     def _ran_out(self, error: OverBudgetError) -> None:
-        self._over_budget = True
+        self.ran_out_of = error.limit
         self._collector.note(error.limit, RAW_PATH, 0)
         self._collector.report(RAW_PATH, UnscannedReason.OVER_BUDGET, error.limit)
 
