@@ -9,11 +9,13 @@ import io
 import re
 import struct
 import types
+import xml.dom.expatbuilder
 from collections.abc import Iterator
 from typing import Final
 
 import msoffcrypto
-from msoffcrypto.format import doc97, ppt97, xls97
+from cryptography.hazmat.backends.openssl.backend import backend
+from msoffcrypto.format import doc97, ooxml, ppt97, xls97
 
 from qscan_unpacker.opening.compound import CompoundFile, Stream
 
@@ -36,6 +38,9 @@ _BIFF_FILE_PASS: Final = 0x002F
 _BIFF_EOF: Final = 0x000A
 _POWERPOINT_TOKEN_AT: Final = 12
 _POWERPOINT_ENCRYPTED: Final = 0xF3D1C4DF
+
+# Imported by the library, and by others for it, when a file needs them: in the sandbox that is too late.
+_LOADED: Final = (doc97, ooxml, ppt97, xls97, backend, xml.dom.expatbuilder)
 
 for _format in (doc97, ppt97, xls97):
     # They make their result in a temporary file, and the sandbox opens none.
