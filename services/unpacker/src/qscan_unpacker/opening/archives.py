@@ -1,9 +1,10 @@
 """The opener for everything that libarchive reads: tar, 7z, rar, cab, iso, lha, ar, cpio, xar, rpm.
 
 Each format is opened by itself, from the place where its header was recognised, so that a file that is two things is
-read as both. Of rar what is encrypted is only named, since no free program decrypts it; 7z is in `seven_zip.py`.
+read as both. What only one format needs is in `rar.py` and `iso9660.py`.
 """
 
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
@@ -12,7 +13,7 @@ from qscan_unpacker.opening.libarchive_reader import Entry, LibarchiveError, ent
 from qscan_unpacker.opening.member_names import leads_out
 from qscan_unpacker.opening.members import Event, Member, Noted, OpenRequest, Unopened, UnreadableError
 from qscan_unpacker.opening.metering import Meter
-from qscan_unpacker.opening.rar import rar_obstacle
+from qscan_unpacker.opening.rar import HARMLESS_STREAM, RarMember, as_file, rar_members, rar_obstacle
 from qscan_unpacker.opening.signatures import ArchiveFormat, archives_at_start, embedded_archives
 
 _HEAD_BYTES: Final = 1024
@@ -58,14 +59,18 @@ def opened(content: memoryview, archive_format: ArchiveFormat, meter: Meter) -> 
         LibarchiveError: it cannot be read to its end.
         UnreadableError: a limit was hit.
     """
-    end = 0
-    for entry in entries(content, archive_format):
-        end = entry.position + _TAR_BLOCK + entry.size
-        if entry.is_directory and archive_format == ArchiveFormat.ISO9660:
-            continue  # their content is the tree itself
-        yield from _member(entry, meter)
-    if archive_format == ArchiveFormat.TAR:
-        yield from _behind_tar(content, end, meter)
+    match archive_format:
+        case ArchiveFormat.RAR4 | ArchiveFormat.RAR5:
+            yield from _rar(content, archive_format, meter)
+        case ArchiveFormat.TAR:
+            yield from _tars(content, meter)
+        case ArchiveFormat.ISO9660:
+            for entry in entries(content, archive_format):
+                if not entry.is_directory:  # their content is the tree itself
+                    yield from _member(entry, meter)
+        case _:
+            for entry in entries(content, archive_format):
+                yield from _member(entry, meter)
 
 
 def _archives(content: memoryview) -> Iterator[tuple[ArchiveFormat, int]]:
@@ -87,7 +92,7 @@ def _obstacle(content: memoryview, archive_format: ArchiveFormat) -> UnreadableE
     return None
 
 
-def _member(entry: Entry, meter: Meter) -> Iterator[Event]:
+def _member(entry: Entry, meter: Meter, *, encrypted: bool = False) -> Iterator[Event]:
     if entry.is_directory and not entry.size:
         return
     names = entry.names
@@ -96,7 +101,7 @@ def _member(entry: Entry, meter: Meter) -> Iterator[Event]:
     if entry.is_special:
         yield Noted("archive.special_member", entry.position)
     meter.count_member()
-    if entry.is_encrypted:
+    if encrypted or entry.is_encrypted:
         yield Noted("archive.encrypted", entry.position)
         yield Unopened(names, entry.size, UnscannedReason.ENCRYPTED, "no password opens this format here")
         return
@@ -123,17 +128,63 @@ def _links(target: Sequence[str]) -> Iterator[bytes]:
     yield from (text.encode("utf-8", "replace") for text in target[:1])
 
 
-def _behind_tar(content: memoryview, end: int, meter: Meter) -> Iterator[Event]:
-    """Other tars behind the zeros that end the first one: `tar -i` and some libraries read on, most do not."""
-    for _ in range(MAX_CONCATENATED):
-        start = _next_tar(content, end)
+def _rar(content: memoryview, archive_format: ArchiveFormat, meter: Meter) -> Iterator[Event]:
+    """What libarchive unpacks; streams, made files; and the names of what it does not get to."""
+    listed = list(rar_members(content))
+    files = [member for member in listed if not member.stream]
+    starts = [member.start for member in files]
+    seen = set()
+    failure: LibarchiveError | None = None
+    try:
+        for entry in entries(content, archive_format):
+            if entry.is_directory:
+                continue
+            # libarchive counts what it passed over, such as the signature, to the member behind it.
+            index = bisect_left(starts, entry.position)
+            seen.add(index)
+            yield from _member(entry, meter, encrypted=index < len(files) and files[index].encrypted)
+    except LibarchiveError as error:
+        failure = error
+    for index, member in enumerate(files):
+        if index not in seen:
+            meter.count_member()
+            reason = UnscannedReason.ENCRYPTED if member.encrypted else UnscannedReason.NOT_UNPACKABLE
+            why = "split over volumes" if member.split else str(failure or "not reached")
+            yield Unopened(member.names, member.size, reason, why)
+    for member in listed:
+        if member.stream:
+            yield from _stream(content, member, archive_format, meter)
+    if failure is not None:
+        raise failure
+
+
+def _stream(content: memoryview, member: RarMember, archive_format: ArchiveFormat, meter: Meter) -> Iterator[Event]:
+    if member.stream != HARMLESS_STREAM:
+        yield Noted("archive.hidden_member", member.start, member.header_end - member.start, "a stream of NTFS")
+    if leads_out((member.stream.lstrip(":"),)):
+        yield Noted("archive.unsafe_name", member.start)
+    meter.count_member()
+    if member.encrypted:
+        yield Unopened(member.names, member.size, UnscannedReason.ENCRYPTED, "no password opens this format here")
+        return
+    archive = memoryview(as_file(content, member))
+    pieces = (piece for entry in entries(archive, archive_format) for piece in entry.pieces())
+    yield Member(member.names, meter.metered(_translated(pieces, [])))
+
+
+def _tars(content: memoryview, meter: Meter) -> Iterator[Event]:
+    """The tar, and others behind the zeros that end it: `tar -i` and some libraries read on, most do not."""
+    start: int | None = 0
+    for number in range(MAX_CONCATENATED):
         if start is None:
             return
-        yield Noted("archive.concatenated", start)
+        if number:
+            yield Noted("archive.concatenated", start)
+        end = start + _TAR_BLOCK
         for entry in entries(content[start:], ArchiveFormat.TAR):
             end = start + entry.position + _TAR_BLOCK + entry.size
             yield from _member(entry, meter)
-        end = max(end, start + _TAR_BLOCK)
+        start = _next_tar(content, end)
 
 
 def _next_tar(content: memoryview, end: int) -> int | None:
