@@ -12,7 +12,7 @@ from qscan_contracts.components import CandidateName, Component
 from qscan_contracts.ids import RAW_PATH, Sha256
 from qscan_contracts.vocabulary import NameSource, Origin, UnscannedReason
 from qscan_unpacker.dissection.budget import Budget, OverBudgetError
-from qscan_unpacker.dissection.charsets import plainer_reading
+from qscan_unpacker.dissection.charsets import PlainerReading, plainer_reading
 from qscan_unpacker.dissection.collecting import Collector, Dissection, Found, Place
 from qscan_unpacker.dissection.containers import Containers, Opening
 from qscan_unpacker.dissection.entities import EntityDissector
@@ -30,7 +30,6 @@ _MESSAGE_START = re.compile(
     re.IGNORECASE,
 )
 """A MIME field among the first fields of a header."""
-_ENTITY_ORIGINS = frozenset({Origin.MEMBER, Origin.DECODED})
 _NAME_SOURCES = {"uuencode": NameSource.UUENCODE, "yenc": NameSource.YENC, "binhex": NameSource.BINHEX}
 _DEFECTS = {
     "uuencode": "uuencode.in_text",
@@ -112,19 +111,21 @@ class Dissector:
 
     # ---------------------------------------------------------------------------------------- what is in a component
 
-    def _explore(self, found: Found, charset: str = "") -> None:
-        """Look into a component. Raises OverBudgetError."""
+    def _explore(self, found: Found, charset: str = "", *, is_decoded: bool = False) -> None:
+        """Look into a component; `is_decoded`: from a charset that hides its letters. Raises OverBudgetError."""
         component, content = found.component, found.content
         if not content.size:
             return
         view = content.view()
         names = [name.text for name in component.names]
         head = bytes(view[:_HEAD_BYTES])
-        self._plainer(found, view, head, charset)
+        self._plainer(found, view, plainer_reading(head, charset, is_text=_is_text(component), is_decoded=is_decoded))
         if _is_message(component, names, head):
             path, depth = component.path, component.depth + 1
+            # A part that is no message to whoever believes its header.
+            further = component.origin not in {Origin.MEMBER, Origin.DECODED}
             source = self._walk.source(content, path)
-            self._walk.add([Entity(source, path, path, depth, 0, content.size, is_message=True)])
+            self._walk.add([Entity(source, path, path, depth, 0, content.size, is_message=True, further=further)])
         if _may_be_text(component, head):
             try:
                 for wrapped in wrapped_files(view):
@@ -135,15 +136,14 @@ class Dissector:
         if kinds:
             self._containers.add(found, kinds)
 
-    def _plainer(self, found: Found, view: memoryview, head: bytes, charset: str) -> None:
-        component = found.component
-        decode = plainer_reading(head, charset, is_text=component.content_type.startswith("text/"))
-        if decode is None:
+    def _plainer(self, found: Found, view: memoryview, reading: PlainerReading | None) -> None:
+        if reading is None:
             return
+        component = found.component
         place = Place(component.path, component.path, component.depth + 1, Origin.DECODED, component.content_type)
-        plainer = self._collector.another(decode(view), place)
+        plainer = self._collector.another(reading.decode(view), place)
         if plainer is not None:
-            self._explore(plainer)
+            self._explore(plainer, is_decoded=reading.is_last)
 
     def _unwrap(self, found: Found, wrapped: WrappedFile) -> None:
         """A file that is encoded in a text."""
@@ -178,6 +178,10 @@ class Dissector:
         return candidate_passwords(texts, self._budget.limits.max_password_attempts)
 
 
+def _is_text(component: Component) -> bool:
+    return component.content_type.startswith("text/")
+
+
 def _may_be_text(component: Component, head: bytes) -> bool:
     """Whether files may be wrapped in it. What is known to be something else is left to those who can open that."""
     if component.content_type.startswith(_TEXTS) or component.detected_type.startswith(_TEXTS):
@@ -186,9 +190,7 @@ def _may_be_text(component: Component, head: bytes) -> bool:
 
 
 def _is_message(component: Component, names: list[str], head: bytes) -> bool:
-    """Whether a component that is not declared as a message is one all the same: in an archive, or by its name."""
+    """Whether a component that is not declared as a message is one all the same: by its name, or by how it begins."""
     if component.content_type.startswith("message/"):
         return False
-    if any(name.lower().endswith(_MESSAGE_SUFFIXES) for name in names):
-        return True
-    return component.origin in _ENTITY_ORIGINS and _MESSAGE_START.match(head) is not None
+    return any(name.lower().endswith(_MESSAGE_SUFFIXES) for name in names) or _MESSAGE_START.match(head) is not None
