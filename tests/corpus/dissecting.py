@@ -59,7 +59,7 @@ def dissecting() -> Iterator[Dissect]:
         def dissected(raw: bytes) -> Dissected:
             try:
                 return _dissected(raw, sandbox)
-            except Exception:  # a suite is of use only if it goes on to the next case
+            except Exception:  # lint: allow-broad-except because the suite goes on to the next case
                 return Dissected({}, frozenset(), frozenset(), (), (), crash=traceback.format_exc(limit=-5))
 
         yield dissected

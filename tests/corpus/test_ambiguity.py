@@ -7,10 +7,12 @@ import subprocess
 
 import pytest
 
-from tests.corpus.ambiguity.cases import ALONE, IN_PARTS, Case, Ends, Family, case_of
+from tests.corpus.ambiguity.cases import Case, Ends, case_of
+from tests.corpus.ambiguity.families import Family
 from tests.corpus.ambiguity.judgement import MAX_FLAGGED_SHARE, Judgement, Outcome, judge, rows, seen_in
 from tests.corpus.ambiguity.oracle import READERS, WANTED, Seen, ask, available
 from tests.corpus.ambiguity.suite import TRICKS, cases
+from tests.corpus.ambiguity.tricks import ALONE, IN_PARTS
 from tests.corpus.dissecting import Dissect, Dissected
 
 # The readers take ten seconds or so, where what they saw is not known yet.

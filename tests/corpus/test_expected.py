@@ -69,7 +69,6 @@ def tallies(dissected: Dissect) -> tuple[Tally, Tally]:
 def test_attachments(tallies: tuple[Tally, Tally]) -> None:
     """99.5 % at least; docs/corpus-misses.md explains each of the others."""
     attachments, _ = tallies
-    print("\n".join(attachments.missed))
     assert attachments.expected > 100
     assert attachments.share >= _MIN_SHARE, "\n".join(attachments.missed)
 

@@ -445,8 +445,8 @@ def base64_twice(data: bytes) -> str:
 
 def multipart_base64(data: bytes) -> str:
     """A whole multipart with the boundary ``in``, in base64."""
-    part = f"--in\nContent-Type: application/octet-stream\nContent-Transfer-Encoding: base64\n\n{base64_lines(data)}\n--in--\n"
-    return base64_lines(part.encode("ascii"))
+    header = "Content-Type: application/octet-stream\nContent-Transfer-Encoding: base64\n"
+    return base64_lines(f"--in\n{header}\n{base64_lines(data)}\n--in--\n".encode("ascii"))
 
 
 def uu_in_qp(data: bytes) -> str:

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from tests.corpus.ambiguity.cases import Case, Family
+from tests.corpus.ambiguity.cases import Case
+from tests.corpus.ambiguity.families import Family
 from tests.corpus.ambiguity.oracle import Seen
 from tests.corpus.dissecting import Dissected
 
@@ -46,8 +47,7 @@ class Judgement:
             *(f"  what it does: {why}" for why in case.why),
             *(f"  lacking: {lack}" for lack in self.lacking),
             *(f"  qscan: unscanned, {what}" for what in self.dissected.unscanned),
-            f"  qscan: defects {', '.join(self.dissected.defects) or 'none'}; names {sorted(self.dissected.names)}; "
-            f"components {', '.join(f'{path} ({len(c)})' for path, c in self.dissected.contents.items())}",
+            f"  qscan: {self._qscan()}",
         ]
         for reader, seen in self.seen.items():
             payload = "the payload" if seen.payload(case.marker) else "no payload"
@@ -55,6 +55,11 @@ class Judgement:
             lines.append(f"  {reader}: {payload}, names {names}" + (f", {seen.error!r}" if seen.error else ""))
         lines += [f"  | {line if line.isprintable() else repr(line)[1:-1]}"[:140] for line in text[:_SHOWN_LINES]]
         return "\n".join(lines)
+
+    def _qscan(self) -> str:
+        found = self.dissected
+        components = ", ".join(f"{path} ({len(content)})" for path, content in found.contents.items())
+        return f"defects {', '.join(found.defects) or 'none'}; names {sorted(found.names)}; components {components}"
 
 
 _ESCAPED = re.compile(r"\\x\{?[0-9A-F]{2}\}?")
@@ -86,11 +91,8 @@ def judge(case: Case, seen: Mapping[str, Seen], dissection: Dissected) -> Judgem
             for name in one.names
             if case.stem in name and _squeezed(name) not in candidates
         ]
-    if not lacking:
-        outcome = Outcome.EXTRACTED
-    else:
-        outcome = Outcome.FLAGGED if dissection.hiding else Outcome.MISSED
-    return Judgement(case, outcome, tuple(lacking), seen, dissection)
+    if_lacking = Outcome.FLAGGED if dissection.hiding else Outcome.MISSED
+    return Judgement(case, if_lacking if lacking else Outcome.EXTRACTED, tuple(lacking), seen, dissection)
 
 
 def seen_in(case: Case, answers: Mapping[str, Mapping[str, Seen]]) -> dict[str, Seen]:

@@ -146,7 +146,7 @@ def ask(messages: Iterable[bytes], readers: Sequence[Reader]) -> dict[str, dict[
 def _ask_one(reader: Reader, by_digest: Mapping[str, bytes]) -> dict[str, Seen]:
     kept_in = BUILT / "seen" / f"{reader.name}-{_version()}.json"
     kept = json.loads(kept_in.read_bytes()) if kept_in.exists() else {}
-    seen = {digest: Seen(*map(tuple, kept[digest][:2]), kept[digest][2]) for digest in by_digest if digest in kept}
+    seen = {digest: _kept(*kept[digest]) for digest in by_digest if digest in kept}
     new = {digest: message for digest, message in by_digest.items() if digest not in seen}
     if new:
         with tempfile.TemporaryDirectory() as folder:
@@ -159,7 +159,14 @@ def _ask_one(reader: Reader, by_digest: Mapping[str, bytes]) -> dict[str, Seen]:
         unfinished = kept_in.with_suffix(".new")
         unfinished.write_text(json.dumps(kept), encoding="utf-8")
         unfinished.replace(kept_in)
+        for other in kept_in.parent.glob(f"{reader.name}-*.json"):
+            if other != kept_in:
+                other.unlink()
     return seen
+
+
+def _kept(markers: list[str], names: list[str], error: str) -> Seen:
+    return Seen(tuple(markers), tuple(names), error)
 
 
 def _version() -> str:

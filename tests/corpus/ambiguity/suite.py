@@ -1,30 +1,24 @@
-"""All cases: each trick alone, and pairs of tricks of different families."""
+"""All cases: each trick alone, chosen tricks in pairs, and pairs that are drawn."""
 
+import random
 from collections.abc import Iterator
-from itertools import combinations
+from itertools import combinations, islice
 
-from tests.corpus.ambiguity.cases import ALONE, IN_PARTS, Case, Ends, Family, Trick, case_of
-from tests.corpus.ambiguity.families import encoding, header, line, name, structure
+from tests.corpus.ambiguity.cases import Case, Ends, case_of
+from tests.corpus.ambiguity.families import Family, tricks_of
+from tests.corpus.ambiguity.tricks import ALONE, IN_PARTS, Trick
 
-TRICKS: dict[Family, list[Trick]] = {
-    Family.STRUCTURE: structure.TRICKS,
-    Family.HEADER: header.TRICKS,
-    Family.ENCODING: encoding.TRICKS,
-    Family.NAME: name.TRICKS,
-    Family.LINE: line.TRICKS,
-}
+TRICKS: dict[Family, list[Trick]] = {family: tricks_of(family) for family in Family if family is not Family.PAIR}
 _PARTNERS = 3
 """So many tricks of each other family are combined with each trick that is made for pairs."""
+_DRAWN = 600
+"""So many more pairs are of tricks that chance has chosen, the same ones each time."""
+_DRAWN_SEED = 1
 
 
 def cases() -> list[Case]:
-    """The whole suite, in a stable order. Raises ValueError where two cases have the same id."""
-    found = [*_singles(), *_pairs()]
-    ids = [case.id for case in found]
-    twice = sorted({id_ for id_ in ids if ids.count(id_) > 1})
-    if twice:
-        raise ValueError(f"two cases have the same id, give one of the tricks another: {', '.join(twice)}")
-    return found
+    """The whole suite, in a stable order."""
+    return [*_singles(), *_pairs(), *drawn(_DRAWN, seed=_DRAWN_SEED, most=2)]
 
 
 def _singles() -> Iterator[Case]:
@@ -33,23 +27,41 @@ def _singles() -> Iterator[Case]:
             yield case_of(family, (trick,), IN_PARTS, "parts", Ends.LF)
             if trick.finish is None:
                 yield case_of(family, (trick,), IN_PARTS, "parts", Ends.CRLF)
-            if trick.alone:
+            if trick.works_alone:
                 yield case_of(family, (trick,), ALONE, "alone", Ends.LF)
 
 
 def _pairs() -> Iterator[Case]:
-    """Tricks that change the same pieces in ways that exclude each other are no pair."""
     for one, other in combinations(TRICKS, 2):
         firsts = [trick for trick in TRICKS[one] if trick.pairs]
         seconds = [trick for trick in TRICKS[other] if trick.pairs]
         for at, first in enumerate(firsts):
-            fitting = [second for second in seconds if fit(first, second)]
+            fitting = [second for second in seconds if _fit((first, second))]
             for step in range(min(_PARTNERS, len(fitting))):
                 second = fitting[(at * _PARTNERS + step) % len(fitting)]
                 ends = (Ends.LF, Ends.CRLF)[(at + step) % 2]
                 yield case_of(Family.PAIR, (first, second), IN_PARTS, f"{one}-{other}", ends)
 
 
-def fit(first: Trick, second: Trick) -> bool:
-    """Whether neither trick undoes the other."""
-    return not (first.whole or second.whole or first.replaces() & second.replaces())
+def drawn(count: int, *, seed: int, most: int) -> list[Case]:
+    """So many cases of two or more tricks, `most` at the most, each of another family; the same for the same seed."""
+    return list(islice(_drawn(random.Random(seed), most), count))
+
+
+def _drawn(source: random.Random, most: int) -> Iterator[Case]:
+    done = set()
+    while True:
+        families = source.sample(list(TRICKS), source.randint(2, most))
+        tricks = tuple(source.choice(TRICKS[family]) for family in families)
+        draft = source.choice((IN_PARTS, ALONE)) if all(trick.works_alone for trick in tricks) else IN_PARTS
+        ends = source.choice(list(Ends))
+        if _fit(tricks) and tricks not in done:
+            done.add(tricks)
+            yield case_of(Family.PAIR, tricks, draft, "drawn-alone" if draft is ALONE else "drawn-parts", ends)
+
+
+def _fit(tricks: tuple[Trick, ...]) -> bool:
+    """Whether none of them undoes another: they do not put something else in place of the same piece."""
+    return not any(
+        first.whole or second.whole or first.replaces & second.replaces for first, second in combinations(tricks, 2)
+    )

@@ -101,16 +101,6 @@ def yenc_crc(data: bytes) -> str:
     return f"{zlib.crc32(data):08x}"
 
 
-def first_half(data: bytes) -> bytes:
-    """Bytes of the first of two pieces."""
-    return data[: len(data) // 2]
-
-
-def second_half(data: bytes) -> bytes:
-    """Bytes of the second of two pieces."""
-    return data[len(data) // 2 :]
-
-
 # ---------------------------------------------------------------------------------------------- BinHex
 
 _BINHEX = "!\"#$%&'()*+,-012345689@ABCDEFGHIJKLMNPQRSTUVXYZ[`abcdefhijklmpqr"
@@ -235,3 +225,24 @@ def _base64(data: bytes) -> str:
 
 def _lines(text: str) -> Iterable[str]:
     return (text[at : at + 76] for at in range(0, len(text), 76))
+
+
+# ------------------------------------------------------------------------------------------------- nests
+
+
+def _nested(data: bytes, levels: int, *, closed: bool) -> str:
+    opened = "".join(
+        f'Content-Type: multipart/mixed; boundary="deep{level}"\n\n--deep{level}\n' for level in range(levels)
+    )
+    closing = "".join(f"\n--deep{level}--" for level in reversed(range(levels)))
+    return opened + _part(data).decode("ascii").replace("\r\n", "\n").rstrip("\n") + (closing if closed else "")
+
+
+def nested_30(data: bytes) -> str:
+    """A part in 30 multiparts."""
+    return _nested(data, 30, closed=True)
+
+
+def nested_120(data: bytes) -> str:
+    """A part in 120 multiparts, none of which is closed."""
+    return _nested(data, 120, closed=False)
