@@ -229,7 +229,7 @@ def test_broken_compression(content: bytes) -> None:
 
 def test_compressed_bomb() -> None:
     """Decompression ends at the limit, without more in memory than a piece."""
-    opened = Opened(open_cms, compressed(zlib.compress(bytes(200_000_000))), max_member_bytes=1_000_000)
+    opened = Opened(open_cms, compressed(zlib.compress(bytes(20_000_000))), max_member_bytes=1_000_000)
     assert len(opened.contents[0]) == 1_000_000
     assert [error.detail for error in opened.broken] == ["budget.component_bytes"]
 

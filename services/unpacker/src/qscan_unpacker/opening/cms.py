@@ -16,7 +16,8 @@ from typing import Final
 from qscan_contracts.vocabulary import UnscannedReason
 from qscan_unpacker.opening import ber
 from qscan_unpacker.opening.allowance import pieces_of, within
-from qscan_unpacker.opening.members import PIECE_BYTES, Event, Member, OpenRequest, UnreadableError
+from qscan_unpacker.opening.inflating import inflated
+from qscan_unpacker.opening.members import Event, Member, OpenRequest, UnreadableError
 
 MAX_NESTED: Final = 8
 """Messages in messages that have no MIME between them."""
@@ -148,18 +149,9 @@ def _inflated(pieces: Iterable[bytes]) -> Iterator[bytes]:
         UnreadableError: `not_unpackable`, behind what could be decompressed.
     """
     inflater = zlib.decompressobj()
-    try:
-        for piece in pieces:
-            for start in range(0, len(piece), PIECE_BYTES // 4):
-                waiting = piece[start : start + PIECE_BYTES // 4]
-                while waiting and not inflater.eof:
-                    yield inflater.decompress(waiting, PIECE_BYTES)
-                    waiting = inflater.unconsumed_tail
-        yield inflater.flush()
-        if not inflater.eof:
-            raise UnreadableError(UnscannedReason.NOT_UNPACKABLE, "CompressedData ends too early")
-    except zlib.error as error:
-        raise UnreadableError(UnscannedReason.NOT_UNPACKABLE, f"CompressedData: {error}") from None
+    yield from inflated(pieces, inflater, "CompressedData")
+    if not inflater.eof:
+        raise UnreadableError(UnscannedReason.NOT_UNPACKABLE, "CompressedData ends too early")
 
 
 def _binary(data: memoryview) -> memoryview:

@@ -1,0 +1,242 @@
+"""Opens PDF: the files that are embedded in it, whoever refers to them and however.
+
+Library: pikepdf 10 (MPL-2.0, kept up), which is qpdf. pypdf 7 (BSD-3-Clause, kept up) recovers about as much of damaged
+files, a little more of some, but takes six to twelve times as long for the objects of a large document. Pillow and
+lxml, which pikepdf wants installed, are not loaded. What qpdf cannot read, and what its table of objects leaves out, is
+looked for in the bytes: a stream is always literal in the file.
+"""
+
+import io
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Final
+
+import pikepdf
+from pikepdf import settings
+
+from qscan_contracts.vocabulary import UnscannedReason
+from qscan_unpacker.opening.allowance import pieces_of, within
+from qscan_unpacker.opening.members import Event, Member, OpenRequest, UnreadableError
+from qscan_unpacker.opening.pdf_filters import decoded, named_in
+
+MAX_DECODED_BYTES: Final = 128 * 1024 * 1024
+"""Of one stream that the library decodes: tables and compressed objects, and files with predictors."""
+MAX_NESTING: Final = 100
+MAX_WARNINGS: Final = 10_000
+"""Of the library, which then gives up: an ordinary damaged file has a few."""
+
+MAX_LITERALS: Final = 100_000
+"""Marks of embedded files that are looked at in the bytes."""
+
+_OVERLAP: Final = 4
+"""How many times the file's size may be read from it: what means no harm shares no bytes."""
+_FILE_KEYS: Final = ("/UF", "/F", "/Unix", "/DOS", "/Mac")
+_MAX_NAME_CHARS: Final = 1024
+_LITERAL: Final = re.compile(rb"/EmbeddedFile(?![A-Za-z0-9])")
+_MAX_DICTIONARY_BYTES: Final = 4096
+_OBJECT_NUMBER: Final = re.compile(rb"[0-9]{1,10}\s{1,8}[0-9]{1,5}\s{1,8}\Z")
+_NUMBER_BYTES: Final = 32
+_LINE_END: Final = re.compile(rb"(?:\r\n|\n|\r)\Z")
+_STREAM: Final = re.compile(rb"stream(\r\n|\n|\r)")
+
+settings.set_qpdf_limits(
+    doc_max_warnings=MAX_WARNINGS,
+    parser_max_nesting=MAX_NESTING,
+    flate_max_memory=MAX_DECODED_BYTES,
+    png_max_memory=MAX_DECODED_BYTES,
+    tiff_max_memory=MAX_DECODED_BYTES,
+    run_length_max_memory=MAX_DECODED_BYTES,
+)
+
+
+def open_pdf(data: memoryview, request: OpenRequest) -> Iterator[Event]:
+    """Open a PDF document (see `Opener`)."""
+    return within(request, _events(data, request))
+
+
+def _events(data: memoryview, request: OpenRequest) -> Iterator[Event]:
+    try:
+        document, password = _opened(data, request.passwords)
+    except pikepdf.PikepdfError as error:
+        yield from _literal_files(data, frozenset())
+        unsupported = "encryption" in str(error)
+        reason = UnscannedReason.ENCRYPTED if unsupported else UnscannedReason.NOT_UNPACKABLE
+        raise UnreadableError(reason, f"PDF: {type(error).__name__}") from None
+    with document:
+        if document.is_encrypted:
+            yield Member(request.names, _in_clear(document), encrypted=bool(password))
+        files = _Files(_OVERLAP * len(data))
+        try:
+            for found in document.objects:
+                files.collect(found)
+            yield from files.events(encrypted=bool(password))
+            if not document.is_encrypted:
+                yield from _literal_files(data, frozenset(_offsets(document)))
+        except pikepdf.PikepdfError as error:
+            raise UnreadableError(UnscannedReason.NOT_UNPACKABLE, f"PDF: {type(error).__name__}") from None
+
+
+def _opened(data: memoryview, passwords: tuple[str, ...]) -> tuple[pikepdf.Pdf, str]:
+    """Open with the first password that fits; the empty one is what most encrypted documents open with.
+
+    Raises:
+        UnreadableError: `encrypted`: none fits.
+        PikepdfError: no PDF, or one too broken.
+    """
+    for password in ("", *passwords):
+        try:
+            document = pikepdf.open(io.BytesIO(data), password=password, inherit_page_attributes=False)
+        except pikepdf.PasswordError:
+            continue
+        return document, password
+    raise UnreadableError(UnscannedReason.ENCRYPTED, "PDF: no password fits")
+
+
+def _in_clear(document: pikepdf.Pdf) -> Iterator[bytes]:
+    """Yield the document without its encryption: scanners that cannot undo it would see nothing of it."""
+    clear = io.BytesIO()
+    try:
+        document.save(clear, encryption=False, fix_metadata_version=False, static_id=True)
+    except pikepdf.PikepdfError as error:
+        raise UnreadableError(UnscannedReason.NOT_UNPACKABLE, f"PDF: {type(error).__name__}") from None
+    yield from pieces_of(clear.getbuffer())
+
+
+@dataclass
+class _Files:
+    """The embedded files of a document: streams by their number, and the names that refer to each."""
+
+    bytes_left: int
+    """To be read from the file, before filters: streams that share their bytes are read as often as they are."""
+    streams: dict[tuple[int, int], pikepdf.Object] = field(default_factory=dict)
+    names: dict[tuple[int, int], list[str]] = field(default_factory=dict)
+    keys: dict[tuple[int, int], str] = field(default_factory=dict)
+    """Names in name trees, by the number of the file specification."""
+    specifications: list[tuple[tuple[int, int], pikepdf.Object]] = field(default_factory=list)
+
+    def collect(self, found: pikepdf.Object) -> None:
+        """Look through an object and all that is directly in it."""
+        if isinstance(found, pikepdf.Stream):
+            if found.stream_dict.get("/Type") == pikepdf.Name.EmbeddedFile:
+                self.streams[found.objgen] = found
+            found = found.stream_dict
+        elif not isinstance(found, pikepdf.Dictionary | pikepdf.Array):
+            return
+        written = found.unparse(resolved=True)  # Much faster than a look at each key from here.
+        if b"/EF" in written or b"/Names" in written:
+            self._look_into(found)
+
+    def _look_into(self, found: pikepdf.Object) -> None:
+        waiting = [(found, found.objgen)]
+        while waiting:
+            each, number = waiting.pop()
+            if isinstance(each, pikepdf.Dictionary):
+                if isinstance(each.get("/EF"), pikepdf.Dictionary):
+                    self.specifications.append((number, each))
+                if isinstance(tree := each.get("/Names"), pikepdf.Array):
+                    self._read_names(tree)
+                children = list(each.values())
+            else:
+                children = list(each)
+            waiting += [
+                (child, (0, 0))
+                for child in children
+                if isinstance(child, pikepdf.Dictionary | pikepdf.Array) and not child.is_indirect
+            ]
+
+    def _read_names(self, tree: pikepdf.Array) -> None:
+        entries = list(tree)
+        for key, specification in zip(entries[::2], entries[1::2], strict=False):
+            if isinstance(key, pikepdf.String) and isinstance(specification, pikepdf.Dictionary):
+                self.keys[specification.objgen] = _text(key)
+
+    def events(self, *, encrypted: bool) -> Iterator[Event]:
+        for number, specification in self.specifications:
+            names = [_text(name) for key in _FILE_KEYS if isinstance(name := specification.get(key), pikepdf.String)]
+            if number != (0, 0) and number in self.keys:
+                names.append(self.keys[number])
+            for stream in specification.EF.values():
+                if isinstance(stream, pikepdf.Stream):
+                    self.streams[stream.objgen] = stream
+                    self.names.setdefault(stream.objgen, []).extend(names)
+        for number, stream in self.streams.items():
+            names = self.names.get(number, [])
+            yield Member(tuple(dict.fromkeys(filter(None, names))), self._content(stream), encrypted=encrypted)
+
+    def _content(self, stream: pikepdf.Object) -> Iterator[bytes]:
+        """Yield what an embedded stream holds."""
+        try:
+            raw = stream.read_raw_bytes()
+            self.bytes_left -= len(raw)
+            if self.bytes_left < 0:
+                raise UnreadableError(UnscannedReason.OVER_BUDGET, "budget.bytes")
+            if _has_parameters(stream):
+                yield from pieces_of(stream.read_bytes())
+            else:
+                yield from decoded(raw, _filters(stream))
+        except pikepdf.PikepdfError as error:
+            raise UnreadableError(UnscannedReason.NOT_UNPACKABLE, f"PDF stream: {type(error).__name__}") from None
+
+
+def _filters(stream: pikepdf.Object) -> list[str]:
+    value = stream.stream_dict.get("/Filter")
+    names = list(value) if isinstance(value, pikepdf.Array) else [value]
+    return [str(name) for name in names if isinstance(name, pikepdf.Name)]
+
+
+def _has_parameters(stream: pikepdf.Object) -> bool:
+    """Whether a filter has parameters that change what comes out, as predictors do."""
+    value = stream.stream_dict.get("/DecodeParms")
+    each = list(value) if isinstance(value, pikepdf.Array) else [value]
+    return any(isinstance(one, pikepdf.Dictionary) and ("/Predictor" in one or "/EarlyChange" in one) for one in each)
+
+
+def _text(string: pikepdf.Object) -> str:
+    """Decode a text string (ISO 32000-2 §7.9.2.2); bytes in no encoding that it allows are taken for Latin-1."""
+    raw = bytes(string)[: 2 * _MAX_NAME_CHARS]
+    if raw.startswith(b"\xfe\xff"):
+        return raw[2:].decode("utf-16-be", "replace")
+    if raw.startswith(b"\xff\xfe"):
+        return raw[2:].decode("utf-16-le", "replace")
+    try:
+        return raw.decode("utf-8").removeprefix("\ufeff")
+    except UnicodeDecodeError:
+        return raw.decode("latin-1")
+
+
+def _offsets(document: pikepdf.Pdf) -> Iterator[int]:
+    """Yield where the objects in the document's table begin."""
+    for entry in document.get_xref_table().values():
+        if entry.offset is not None:
+            yield entry.offset
+
+
+def _literal_files(data: memoryview, known: frozenset[int]) -> Iterator[Event]:
+    """Yield embedded streams that no table leads to: of earlier revisions, and of files that are too broken.
+
+    Args:
+        data: all of the file.
+        known: where objects begin that have been given, from the file's start or from that of its PDF.
+    """
+    raw = bytes(data)
+    shift = max(0, raw.find(b"%PDF-"))
+    at = 0
+    for _ in range(MAX_LITERALS):
+        mark = _LITERAL.search(raw, at)
+        if mark is None:
+            return
+        at = mark.end()
+        head = raw.rfind(b"obj", max(0, mark.start() - _MAX_DICTIONARY_BYTES), mark.start())
+        number = _OBJECT_NUMBER.search(raw[max(0, head - _NUMBER_BYTES) : max(0, head)])
+        stream = _STREAM.search(raw, at, at + _MAX_DICTIONARY_BYTES)
+        if number is None or stream is None:
+            continue
+        end = raw.find(b"endstream", stream.end())
+        end = len(raw) if end < 0 else end
+        at = end
+        start = max(0, head - _NUMBER_BYTES) + number.start()
+        if not known & {start, start - shift}:
+            content = _LINE_END.sub(b"", raw[stream.end() : end], count=1)
+            yield Member((), decoded(content, named_in(raw[head : stream.start()])))
+    raise UnreadableError(UnscannedReason.NOT_UNPACKABLE, f"PDF: over {MAX_LITERALS} marks of embedded files")
