@@ -1,6 +1,7 @@
 """Which opener opens which kind. Imported by the forkserver only: it loads every parser there is."""
 
 from qscan_unpacker.opening.archives import open_archive
+from qscan_unpacker.opening.cms import open_cms
 from qscan_unpacker.opening.compressed import open_compressed
 from qscan_unpacker.opening.kinds import ContainerKind
 from qscan_unpacker.opening.members import Opener
@@ -11,6 +12,7 @@ from qscan_unpacker.opening.zip_archives import open_zip
 
 OPENERS: dict[ContainerKind, Opener] = {
     ContainerKind.ARCHIVE: open_archive,
+    ContainerKind.CMS: open_cms,
     ContainerKind.COMPRESSED: open_compressed,
     ContainerKind.OLE: open_ole,
     ContainerKind.RTF: open_rtf,
