@@ -79,7 +79,7 @@ def office_document() -> bytes:
     return file.getvalue()
 
 
-def portable_document(encryption: pikepdf.Encryption | Literal[False] = False) -> bytes:  # noqa: FBT002  # as pikepdf
+def portable_document(encryption: pikepdf.Encryption | Literal[False] = False) -> bytes:
     """A document with a file in it; where it is encrypted, then with the password that is tried without asking."""
     document = pikepdf.new()
     document.add_blank_page()

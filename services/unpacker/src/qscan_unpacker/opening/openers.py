@@ -6,6 +6,7 @@ from qscan_unpacker.opening.compressed import open_compressed
 from qscan_unpacker.opening.kinds import ContainerKind
 from qscan_unpacker.opening.members import Opener
 from qscan_unpacker.opening.ole import open_ole
+from qscan_unpacker.opening.pdf import open_pdf
 from qscan_unpacker.opening.rtf import open_rtf
 from qscan_unpacker.opening.tnef import open_tnef
 from qscan_unpacker.opening.zip_archives import open_zip
@@ -15,6 +16,7 @@ OPENERS: dict[ContainerKind, Opener] = {
     ContainerKind.CMS: open_cms,
     ContainerKind.COMPRESSED: open_compressed,
     ContainerKind.OLE: open_ole,
+    ContainerKind.PDF: open_pdf,
     ContainerKind.RTF: open_rtf,
     ContainerKind.TNEF: open_tnef,
     ContainerKind.ZIP: open_zip,

@@ -49,6 +49,9 @@ settings.set_qpdf_limits(
     run_length_max_memory=MAX_DECODED_BYTES,
 )
 
+# AES-256 makes qpdf open /dev/urandom and keep it. It must have done so before the sandbox lets nothing be opened.
+pikepdf.new().save(io.BytesIO(), encryption=pikepdf.Encryption(owner="", user="", R=6))
+
 
 def open_pdf(data: memoryview, request: OpenRequest) -> Iterator[Event]:
     """Open a PDF document (see `Opener`)."""
