@@ -14,7 +14,7 @@ MEMBERS := $(sort $(patsubst %/pyproject.toml,%,$(wildcard libs/*/pyproject.toml
 
 .PHONY: help
 help: ## list these verbs
-	@awk 'BEGIN {FS = ":.*## "; print "make …"} /^[a-z-]+:.*## / {printf "  %-8s %s\n", $$1, $$2}' Makefile
+	@awk 'BEGIN {FS = ":.*## "; print "make …"} /^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' Makefile
 
 .PHONY: setup
 setup: ## make .venv with everything; installs missing Debian packages (root or sudo)
@@ -39,6 +39,10 @@ check: setup ## lint, format, own rules, dependencies, import rules, types
 .PHONY: bench
 bench: setup ## benchmark side by side with clamd alone
 	@$(BIN)/python -m benchmarks.run
+
+.PHONY: bench-unpack
+bench-unpack: setup ## benchmark of the dissector beside other parsers, and its worst cases
+	@$(BIN)/python -m benchmarks.unpack
 
 .PHONY: chaos
 chaos: setup ## the long kill test: 20 kills per process
