@@ -1,4 +1,4 @@
-"""Base64 without anything that announces it: a part whose header some readers do not understand, or a text that quotes one.
+"""Base64 that nothing announces: a part whose header some readers do not understand, or a text that quotes one.
 
 Nothing here is a format. Scanners that read a message line by line, as clamd does, decode such blocks; mail clients do
 where a malformed header means base64 to them. So a block is another reading of the lines that it is made of.

@@ -147,7 +147,7 @@ def _names(header: bytes, text: bytes, start: int, stop: int) -> tuple[str, ...]
 def _decoded(text: bytes, start: int, stop: int, *, is_base64: bool) -> Iterator[bytes]:
     """The content between two offsets."""
     if not is_base64:
-        return (piece.translate(None, _STRIPPED) for piece in _unescaped(text, start, stop))
+        return _unescaped(text, start, stop)
     if text.find(b"%", start, stop) < 0 and text.find(b"&", start, stop) < 0:
         return transfer.decode_base64(memoryview(text)[start:stop])
     return transfer.decode_base64(b"".join(_unescaped(text, start, stop)))
@@ -161,7 +161,8 @@ def _unescaped(text: bytes, start: int, stop: int) -> Iterator[bytes]:
         if cut < stop:
             last = max(text.rfind(mark, cut - _LONGEST_ESCAPE, cut) for mark in (b"&", b"%"))
             cut = last if last > at else cut
-        yield unquote_to_bytes(_plain(text[at:cut]))
+        # Browsers take line ends and tabs out of a URL; those that are spelt as an escape are content.
+        yield unquote_to_bytes(_plain(text[at:cut]).translate(None, _STRIPPED))
         at = cut
 
 
