@@ -23,6 +23,7 @@ from qscan_unpacker.opening.zip_records import (
     Header,
     central_header,
     end_record,
+    local_header,
     stands_at,
 )
 
@@ -70,7 +71,7 @@ def read_layout(content: memoryview, *, max_members: int) -> Layout:
     last = records[-1:]
     for record in last:
         left -= _follow(content, record, layout, left)
-    extents = _Extents(layout)
+    extents = _Extents(content, layout)
     others = [record for record in records[:-1] if record.at not in extents]
     layout.overflow = layout.overflow or len(others) > MAX_END_RECORDS
     for record in others[:MAX_END_RECORDS]:
@@ -87,12 +88,14 @@ def _end_records(content: memoryview) -> list[EndRecord]:
 class _Extents:
     """Where the listed members are, as far as what the directory says is true: zips in zips are no second archive."""
 
-    def __init__(self, layout: Layout) -> None:
-        starts = sorted(
-            (at, at + max(one.header.compressed_size for one in listed)) for at, listed in layout.listed.items()
-        )
-        self._starts = [start for start, _ in starts]
-        self._ends = list(accumulate((end for _, end in starts), max))
+    def __init__(self, content: memoryview, layout: Layout) -> None:
+        found = []
+        for at, listed in sorted(layout.listed.items()):
+            local = local_header(content, at)
+            if local is not None:
+                found.append((at, local.end + max(one.header.compressed_size for one in listed)))
+        self._starts = [start for start, _ in found]
+        self._ends = list(accumulate((end for _, end in found), max))
 
     def __contains__(self, at: int) -> bool:
         index = bisect_right(self._starts, at) - 1

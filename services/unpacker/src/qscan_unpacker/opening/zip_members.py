@@ -167,7 +167,7 @@ class ZipMember:
         for decoding, why in self._other_readings(readings):
             yield from () if yielded else notes
             yield self._noted("archive.method_wrong", why)
-            yield from self._opened(decoding)
+            yield from self._opened(decoding, stated=False)
             yielded = True
         if not yielded and (self.listed or readings[0].method in KNOWN_METHODS):
             yield from notes
@@ -176,8 +176,11 @@ class ZipMember:
             yield Unopened(self.names, size, UnscannedReason.NOT_UNPACKABLE, readings[0].error)
         self._settle_end(readings)
 
-    def _opened(self, decoding: Decoding, *, encrypted: bool = False) -> Iterator[Event]:
-        """A member for this reading, unless not one byte can be had; then what was wrong with its size."""
+    def _opened(self, decoding: Decoding, *, stated: bool = True, encrypted: bool = False) -> Iterator[Event]:
+        """A member for this reading, unless not one byte can be had; then what was wrong with its size.
+
+        `stated`: some header states this reading. Of others it says nothing.
+        """
         if not is_supported(decoding.method):
             decoding.error = f"method {decoding.method} of zip is not known here"
             return
@@ -188,7 +191,7 @@ class ZipMember:
         self.meter.count_member()
         yield Member(self.names, self._checked(chain(() if first is None else (first,), pieces), decoding), encrypted)
         pieces.close()
-        if decoding.complete and (wrong := self._wrong(decoding, encrypted=encrypted)):
+        if stated and decoding.complete and (wrong := self._wrong(decoding, encrypted=encrypted)):
             yield self._noted("archive.size_wrong", wrong)
 
     def _checked(self, pieces: Iterator[bytes], decoding: Decoding) -> Iterator[bytes]:

@@ -86,7 +86,7 @@ class Header:
         """All readings of the name, the one of the Unicode path field too (APPNOTE §4.6.9), whatever its checksum."""
         texts = decoded(self.name, utf8=bool(self.flags & UTF8))
         unicode_path = self.extra.get(EXTRA_UNICODE_PATH, b"")[5:]
-        return unique((*texts, *decoded(unicode_path, utf8=True)))
+        return unique((*texts, unicode_path.decode("utf-8", "replace")))
 
     @property
     def aes(self) -> tuple[int, int] | None:
