@@ -48,6 +48,13 @@ bench-unpack: setup ## benchmark of the dissector beside other parsers, and its 
 chaos: setup ## the long kill test: 20 kills per process
 	@$(BIN)/pytest tests/chaos --chaos-kills=20 $(PYTEST_ARGS)
 
+# How long `make fuzz` looks
+SECONDS ?= 600
+
+.PHONY: fuzz
+fuzz: setup ## look for messages that the dissector gets wrong: make fuzz SECONDS=3600
+	@$(BIN)/python -m tests.corpus.fuzzing --seconds $(SECONDS)
+
 .PHONY: fmt
 fmt: setup ## format, and fix what ruff can fix safely
 	@$(BIN)/ruff check --quiet --fix-only . && $(BIN)/ruff format .

@@ -5,9 +5,9 @@ How the ranges count:
 - A *reading* is a way to read a range of the raw message. The main one, number 0, is of all of it. A message in a
   message is one leaf of the reading that it is found in, and its inside is a reading of its own.
 - In one reading structure (spans) and content (parts, preambles, epilogues) do not overlap and stay in its range.
-- The main reading covers the message: each byte is in structure, in content or in a defect. So does some reading of each
-  message in a message that is literally there. Other readings need not: what comes out of them as it came out before is
-  no component again.
+- The main reading covers the message: each byte is in structure, in content or in a defect. So does some reading of
+  each message in a message that is literally there. Other readings need not: what comes out of them as it came out
+  before is no component again.
 - What is decoded from a component (origin `decoded`) is one more way to read bytes that are counted already, so it
   covers nothing; it lies in the range of what it was decoded from. Members of containers are nowhere in the message.
 - Where the budget ran out, there is a defect and a report that name the limit, and nothing need be covered.
@@ -21,9 +21,9 @@ from dataclasses import dataclass
 import msgspec
 
 from qscan_contracts.components import Component
-from qscan_contracts.defects import CATALOGUE
+from qscan_contracts.defects import CATALOGUE, Defect
 from qscan_contracts.ids import RAW_PATH, ComponentPath
-from qscan_contracts.reports import Unscanned
+from qscan_contracts.reports import EngineReport, Unscanned
 from qscan_contracts.vocabulary import Origin, UnscannedReason
 from qscan_unpacker.dissection.collecting import MAIN_READING, Dissection
 
@@ -38,6 +38,14 @@ class Range:
     start: int
     end: int
     what: str
+
+
+class Structure(msgspec.Struct):
+    """What of a dissection travels on the bus, but for the bytes."""
+
+    components: list[Component]
+    defects: list[Defect]
+    reports: list[EngineReport]
 
 
 def breaches(dissection: Dissection, raw: bytes, *, max_depth: int, max_components: int) -> list[str]:
@@ -120,21 +128,28 @@ def _coverage(dissection: Dissection, raw: bytes) -> Iterator[str]:
     ]
     for gap in gaps([*ranges.get(MAIN_READING, ()), *noted], 0, len(raw)):
         yield f"[{gap.start}, {gap.end}) of the message is in nothing: {raw[gap.start : gap.end][:60]!r}"
-    whole = {MAIN_READING} | {
-        number
-        for number, (start, end) in enumerate(dissection.readings)
-        if not any(gaps([*ranges.get(number, ()), *noted], start, end))
-    }
-    covered = {dissection.readings[number] for number in whole - {MAIN_READING}}
-    for found in dissection.found:
-        component = found.component
-        if found.reading not in whole or component.origin is not Origin.PART or component.offset is None:
-            continue
-        literal = component.encoded_size == component.size
-        if literal and component.size and component.content_type in _MESSAGES:
+    covering: dict[tuple[int, int], list[int]] = defaultdict(list)
+    for number, (start, end) in enumerate(dissection.readings):
+        if not any(gaps([*ranges.get(number, ()), *noted], start, end)):
+            covering[start, end].append(number)
+    encoded = {defect.component for defect in dissection.defects if defect.id == "mime.message.encoded"}
+    messages = [
+        one for one in dissection.found if one.component.content_type in _MESSAGES and one.component.path not in encoded
+    ]
+    readings = [MAIN_READING]
+    while readings:
+        reading = readings.pop()
+        for one in messages:
+            component = one.component
+            literal = component.origin is Origin.PART and component.encoded_size == component.size > 0
+            if one.reading != reading or component.offset is None or not literal:
+                continue
             inside = (component.offset, component.offset + component.size)
-            if inside not in covered:
+            numbers = covering.get(inside, [])
+            if not numbers:
                 yield f"no reading of the message {component.path} [{inside[0]}, {inside[1]}) covers it"
+            elif len(numbers) == 1:  # of several, nothing tells which is the main one of that message
+                readings += numbers
 
 
 def gaps(ranges: Iterable[Range], start: int, end: int) -> Iterator[Range]:
@@ -191,7 +206,7 @@ def _contents(dissection: Dissection, raw: bytes) -> Iterator[str]:
             yield f"{component.path} is at [{component.offset}, {end}), the message has {len(raw)} bytes"
         around = at_path.get(ComponentPath(component.parent or ""), at_path[RAW_PATH])
         if component.origin is Origin.DECODED and not _lies_in(component, around):
-            yield f"{component.path} is at [{component.offset}, {end}), not in {around.path!r}, which it is decoded from"
+            yield f"{component.path} is at [{component.offset}, {end}), decoded from {around.path!r}, which is elsewhere"
 
 
 def _lies_in(component: Component, around: Component) -> bool:
@@ -236,14 +251,13 @@ def _reports(dissection: Dissection) -> Iterator[str]:
 
 def _on_the_bus(dissection: Dissection) -> Iterator[str]:
     """Everything that travels can be written, in MessagePack and in JSON, and comes back the same."""
-    for one in (dissection.components(), dissection.defects, dissection.reports):
-        try:
-            packed, text = msgspec.msgpack.encode(one), msgspec.json.encode(one)
-        except (UnicodeEncodeError, OverflowError, TypeError) as error:
-            yield f"cannot be encoded: {error}"
-            continue
-        if one and (
-            msgspec.msgpack.decode(packed, type=list[type(one[0])]) != one  # type: ignore[misc]
-            or msgspec.json.decode(text, type=list[type(one[0])]) != one
-        ):  # type: ignore[misc]
-            yield f"{type(one[0]).__name__}s come back in another way"
+    structure = Structure(dissection.components(), dissection.defects, dissection.reports)
+    try:
+        packed, text = msgspec.msgpack.encode(structure), msgspec.json.encode(structure)
+    except (UnicodeEncodeError, OverflowError, TypeError) as error:
+        yield f"cannot be encoded: {error}"
+        return
+    if msgspec.msgpack.decode(packed, type=Structure) != structure:
+        yield "comes back from MessagePack in another way"
+    if msgspec.json.decode(text, type=Structure) != structure:
+        yield "comes back from JSON in another way"
