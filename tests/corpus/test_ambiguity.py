@@ -8,11 +8,12 @@ import subprocess
 import pytest
 
 from tests.corpus.ambiguity.cases import Case, Ends, case_of
-from tests.corpus.ambiguity.families import Family
+from tests.corpus.ambiguity.families import Family, tricks_in
 from tests.corpus.ambiguity.judgement import MAX_FLAGGED_SHARE, Judgement, Outcome, judge, rows, seen_in
 from tests.corpus.ambiguity.oracle import READERS, WANTED, Seen, ask, available
 from tests.corpus.ambiguity.suite import TRICKS, cases
 from tests.corpus.ambiguity.tricks import ALONE, IN_PARTS
+from tests.corpus.ambiguity.values import Values
 from tests.corpus.dissecting import Dissect, Dissected
 
 # The readers take ten seconds or so, where what they saw is not known yet.
@@ -105,7 +106,7 @@ def test_nothing_is_missed(judgements: list[Judgement], family) -> None:
     missed = [one for one in judgements if one.case.family is family and one.outcome is Outcome.MISSED]
     if missed:
         shown = "\n\n".join(one.report() for one in missed[:_SHOWN])
-        others = "\n".join(f"{one.case.id}: {'; '.join(one.lacking)}" for one in missed[_SHOWN:])
+        others = "\n".join(one.brief() for one in missed[_SHOWN:])
         pytest.fail(
             f"{len(missed)} cases of {family} are neither extracted nor flagged\n{shown}\n\n{others}", pytrace=False
         )
@@ -125,6 +126,30 @@ def test_readers_see_something_in_most_cases(judgements: list[Judgement]) -> Non
         gave_up = sum(bool(one.seen[reader].error) for one in judgements)
         assert saw > 0.3 * len(judgements), reader
         assert gave_up < 0.1 * len(judgements), reader
+
+
+@pytest.mark.parametrize(
+    ("said", "complaint"),
+    [
+        ("  tricks: {a: {why: x, bodi: y}}", "neither pieces nor words of the group: bodi"),
+        ("  tricks: {a: {why: x}, a: {why: y}}", "a stands there twice"),
+        ("  prefx: a\n  tricks: {}", "not understood: prefx"),
+        ("  pairs: [b]\n  tricks: {a: {why: x}}", "pairs names tricks that the group does not have: b"),
+        ("  tricks: {a: {why: x, finish: {ends: y}}}", "this is no way to finish a message"),
+        ("  tricks: {a: {why: x}}\n- group: h\n  lesson: 1\n  tricks: {a: {why: x}}", "two tricks have the same id"),
+    ],
+)
+def test_slips_in_descriptions_are_found(said, complaint) -> None:
+    """What a description says and nobody reads would be a case that tests something else."""
+    with pytest.raises(ValueError, match=complaint):
+        tricks_in(f"- group: g\n  lesson: 1\n{said}\n", "test")
+
+
+@pytest.mark.parametrize("template", ["{nothing}", "{payload|no_way}"])
+def test_unknown_marks_are_found(template) -> None:
+    """A mark that stands for nothing does not go into a message as it is."""
+    with pytest.raises(KeyError):
+        Values("x").fill(template)
 
 
 def test_cases_stay_the_same() -> None:

@@ -33,8 +33,7 @@ def main() -> int:
     shown = {Outcome.MISSED: options.failing, Outcome.FLAGGED: options.flagged}
     for one in judgements:
         if options.show or shown.get(one.outcome):
-            brief = f"{one.case.id}: {one.outcome}: {'; '.join(one.lacking)}"
-            sys.stdout.write(f"{brief}\n" if options.ids else f"{one.report()}\n\n")
+            sys.stdout.write(f"{one.brief()}\n" if options.ids else f"{one.report()}\n\n")
     sys.stdout.write(f"{table(judgements)}\n")
     return int(any(one.outcome is Outcome.MISSED for one in judgements))
 

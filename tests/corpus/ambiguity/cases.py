@@ -26,7 +26,7 @@ class Case:
         message: its bytes.
         marker: in each of the payloads, and nowhere else.
         payloads: what must be found, each of it whole.
-        names: what must be among the candidate names; empty where the case is not about names.
+        names: what must be among the candidate names, whatever readers show; empty where the case is not about names.
         stem: what a reader's name must contain to count as one of this case.
     """
 
@@ -60,6 +60,7 @@ def case_of(family: Family, tricks: tuple[Trick, ...], draft: Draft, variant: st
         message,
         values.marker,
         values.payloads(template),
-        tuple(values.fill(name) for trick in tricks for name in trick.names or ()),
+        # In a pair the other trick may leave no field for a name to stand in: there the readers say which names count.
+        tuple(values.fill(name) for name in tricks[0].names or ()) if len(tricks) == 1 else (),
         values.stem,
     )

@@ -11,7 +11,7 @@ A description is a list of groups. What a group may say:
 - fields: instead of pieces: each trick is played on each of these pieces, with the prefix that stands here.
 - pairs: tricks that are combined with several of each other family.
 - tricks: by id. Each says `why`, and pieces, words, `names`, `whole`, `lesson` of its own, `field` (an edit of each of
-  `fields`, but `not_on` one), or `finish`.
+  `fields`, but those in `not_on`), or `finish`.
 
 A piece is a text, or an edit of the one that is there (`tricks.edit`).
 """
@@ -51,19 +51,21 @@ class Family(StrEnum):
 
 
 def tricks_of(family: Family) -> list[Trick]:
-    """The tricks of a family, in the order of its description.
+    """The tricks of a family, in the order of its description; raises like `tricks_in`."""
+    return tricks_in((_DESCRIPTIONS / f"{family}.yaml").read_text(encoding="utf-8"), f"{family}.yaml")
+
+
+def tricks_in(description: str, where: str) -> list[Trick]:
+    """The tricks of a description, in its order.
 
     Raises:
-        ValueError: the description says something that is not understood, or the same thing twice.
+        ValueError: it says something that is not understood, or the same thing twice.
     """
-    text = (_DESCRIPTIONS / f"{family}.yaml").read_text(encoding="utf-8")
-    found = [trick for group in strict_yaml.load(text) for trick in _tricks(group)]
+    found = [trick for group in strict_yaml.load(description) for trick in _tricks(group)]
     ids = [trick.id for trick in found]
-    twice = {id_ for id_ in ids if ids.count(id_) > 1}
+    twice = sorted({id_ for id_ in ids if ids.count(id_) > 1})
     if twice:
-        raise ValueError(
-            f"{family}.yaml: two tricks have the same id, give one of them another: {', '.join(sorted(twice))}"
-        )
+        raise ValueError(f"{where}: two tricks have the same id, give one of them another: {', '.join(twice)}")
     return found
 
 
@@ -76,7 +78,7 @@ def _tricks(group: Mapping[str, Any]) -> Iterator[Trick]:
     for id_, said in group["tricks"].items():
         if "field" in said:
             for piece, prefix in group["fields"].items():
-                if said.get("not_on") != piece:
+                if piece not in said.get("not_on", ()):
                     change: dict[str, Change] = {piece: edit(**_filled(said["field"], group.get("texts", {})))}
                     yield _trick(group, f"{prefix}{id_}", said, change, pairs=id_ in pairs)
         else:

@@ -38,6 +38,11 @@ class Judgement:
     seen: Mapping[str, Seen]
     dissected: Dissected
 
+    def brief(self) -> str:
+        """In one line, with the readers that saw the payload."""
+        saw = [reader for reader, seen in self.seen.items() if seen.payload(self.case.marker)]
+        return f"{self.case.id}: {self.outcome}: {'; '.join(self.lacking)}; seen by {', '.join(saw) or 'no reader'}"
+
     def report(self) -> str:
         """For people: what was sent, what qscan saw, what each reader saw."""
         case = self.case

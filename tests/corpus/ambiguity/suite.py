@@ -6,9 +6,10 @@ from itertools import combinations, islice
 
 from tests.corpus.ambiguity.cases import Case, Ends, case_of
 from tests.corpus.ambiguity.families import Family, tricks_of
-from tests.corpus.ambiguity.tricks import ALONE, IN_PARTS, Trick
+from tests.corpus.ambiguity.tricks import ALONE, IN_MESSAGE, IN_PARTS, Draft, Trick
 
 TRICKS: dict[Family, list[Trick]] = {family: tricks_of(family) for family in Family if family is not Family.PAIR}
+_DRAFTS: dict[str, Draft] = {"parts": IN_PARTS, "alone": ALONE, "message": IN_MESSAGE}
 _PARTNERS = 3
 """So many tricks of each other family are combined with each trick that is made for pairs."""
 _DRAWN = 600
@@ -53,11 +54,12 @@ def _drawn(source: random.Random, most: int) -> Iterator[Case]:
     while True:
         families = source.sample(list(TRICKS), source.randint(2, most))
         tricks = tuple(source.choice(TRICKS[family]) for family in families)
-        draft = source.choice((IN_PARTS, ALONE)) if all(trick.works_alone for trick in tricks) else IN_PARTS
+        works_alone = all(trick.works_alone for trick in tricks)
+        variant = source.choice([name for name in _DRAFTS if works_alone or name != "alone"])
         ends = source.choice(list(Ends))
         if _fit(tricks) and tricks not in done:
             done.add(tricks)
-            yield case_of(Family.PAIR, tricks, draft, "drawn-alone" if draft is ALONE else "drawn-parts", ends)
+            yield case_of(Family.PAIR, tricks, _DRAFTS[variant], f"drawn-{variant}", ends)
 
 
 def _fit(tricks: tuple[Trick, ...]) -> bool:

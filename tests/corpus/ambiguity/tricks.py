@@ -77,6 +77,7 @@ PIECES = frozenset(piece.name for piece in fields(Draft))
 _OF_PARTS = {"container", "gap", "preamble", "opening", "companion", "closing", "epilogue"}
 IN_PARTS = Draft()
 ALONE = Draft(container="")
+IN_MESSAGE = Draft(front="Subject: outer\nMIME-Version: 1.0\nContent-Type: message/rfc822\n\n")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
