@@ -11,13 +11,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from qscan_contracts.vocabulary import UnscannedReason
 from qscan_unpacker.dissection.holding import FileContent, Holding, MemoryContent
 from qscan_unpacker.opening.members import OpenRequest
 from qscan_unpacker.sandbox.sandbox import OPENERS as OUR_OPENERS
 from qscan_unpacker.sandbox.sandbox import Sandbox, SandboxError
-from qscan_unpacker.sandbox.session import MAX_CHILDREN, Session
+from qscan_unpacker.sandbox.session import MAX_CHILDREN, MAX_LOG_LINES, Session
 from qscan_unpacker.sandbox.wire import Begun, Done, Ended, Piece, Reply, Unopened
 
 ROOT = Path(__file__).parents[3]
@@ -230,6 +231,18 @@ def test_what_kills_four_children_gets_no_fifth(sandbox: Sandbox) -> None:
         for _ in range(MAX_CHILDREN):
             assert len(opened(session, "abort")) == 2
         assert opened(session, "echo") == [Done(FAILED, f"{MAX_CHILDREN} unpackers died of this message")]
+
+
+def test_the_log_says_it_a_few_times(sandbox: Sandbox) -> None:
+    """By kind, size and place in the code; whoever sends many containers does not fill the log."""
+    with capture_logs() as lines, sandbox.session() as session:
+        for double in ("raises", "abort", *["raises"] * 20, *["abort"] * 20):
+            opened(session, double)
+    assert len(lines) == MAX_LOG_LINES
+    assert lines[0]["event"] == "opener failed"
+    assert "sandbox_doubles.py" in lines[0]["where"]
+    assert (lines[1]["event"], lines[1]["detail"]) == ("container not opened", "unpacker killed by SIGABRT")
+    assert "secret" not in str(lines)
 
 
 def test_an_abandoned_iterator_ends_the_child(sandbox: Sandbox) -> None:

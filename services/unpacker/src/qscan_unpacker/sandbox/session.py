@@ -19,6 +19,8 @@ from qscan_unpacker.sandbox.wire import BrokenFrameError, Done, Ended, Order, Re
 
 MAX_CHILDREN = 4
 """Of one message: what has crashed that many is not given another one."""
+MAX_LOG_LINES = 5
+"""Of one message: a thousand containers that fail alike say no more."""
 
 _ALL_SEALS = fcntl.F_SEAL_WRITE | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_SEAL
 
@@ -56,6 +58,7 @@ class Session:
         self._deadline_s = 0.0
         self._child: Tether | None = None
         self._children = 0
+        self._log_lines = 0
         self._allowed_s = 0.0
         self._cpu_s_of_child = 0.0
         self._cpu_s_of_ended = 0.0
@@ -86,7 +89,8 @@ class Session:
         try:
             yield from self._replies(content, request, cpu_s, replying)
         except _CannotGoOnError as error:
-            _log.warning("container not opened", kind=request.kind, bytes=content.size, detail=error.detail)
+            if self._may_log():
+                _log.warning("container not opened", kind=request.kind, bytes=content.size, detail=error.detail)
             if replying.in_member:
                 yield Ended(error.reason, error.detail)
             yield Done(error.reason, error.detail)
@@ -119,7 +123,7 @@ class Session:
         finally:
             if done is None:
                 self._end_child()
-        if done.where:
+        if done.where and self._may_log():
             _log.error("opener failed", kind=request.kind, bytes=content.size, error=done.detail, where=done.where)
         yield done
 
@@ -137,11 +141,11 @@ class Session:
         self._end_child()
         if self._children >= MAX_CHILDREN:
             raise _CannotGoOnError(UnscannedReason.UNPACKER_FAILED, f"{MAX_CHILDREN} unpackers died of this message")
+        self._children += 1
         try:
             self._child = self._fork(cpu_s, deadline_s)
         except SandboxUnavailableError as error:
             raise _CannotGoOnError(UnscannedReason.UNPACKER_FAILED, str(error)) from error
-        self._children += 1
         self._allowed_s = cpu_limit_s(cpu_s)
         return self._child
 
@@ -153,6 +157,10 @@ class Session:
         self._cpu_s_of_ended += self._cpu_s_of_child if exited is None else exited.cpu_s
         self._cpu_s_of_child = 0.0
         return exited
+
+    def _may_log(self) -> bool:
+        self._log_lines += 1
+        return self._log_lines <= MAX_LOG_LINES
 
     def _how_it_ended(self, exited: Exited | None) -> _CannotGoOnError:
         if exited is None:
