@@ -6,6 +6,8 @@ read as both. What only one format needs is in `rar.py` and `iso9660.py`.
 
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
+from itertools import islice
 from typing import Final
 
 from qscan_contracts.vocabulary import UnscannedReason
@@ -14,6 +16,7 @@ from qscan_unpacker.opening.member_names import leads_out
 from qscan_unpacker.opening.members import Event, Member, Noted, OpenRequest, Unopened, UnreadableError
 from qscan_unpacker.opening.metering import Meter
 from qscan_unpacker.opening.rar import HARMLESS_STREAM, RarMember, as_file, rar_members, rar_obstacle
+from qscan_unpacker.opening.seven_zip import decrypted, is_encrypted
 from qscan_unpacker.opening.signatures import ArchiveFormat, archives_at_start, embedded_archives
 
 _HEAD_BYTES: Final = 1024
@@ -37,7 +40,7 @@ def open_archive(content: memoryview, request: OpenRequest) -> Iterator[Event]:
         if offset:
             yield Noted("archive.surrounded", 0, offset)
         try:
-            yield from opened(content[offset:], archive_format, meter)
+            yield from opened(content[offset:], archive_format, meter, request.passwords)
         except LibarchiveError as error:
             # libarchive has no status for it, only words.
             encrypted = "encrypt" in str(error)
@@ -52,7 +55,9 @@ def open_archive(content: memoryview, request: OpenRequest) -> Iterator[Event]:
         raise max(obstacles, key=lambda obstacle: obstacle.reason == UnscannedReason.ENCRYPTED)
 
 
-def opened(content: memoryview, archive_format: ArchiveFormat, meter: Meter) -> Iterator[Event]:
+def opened(
+    content: memoryview, archive_format: ArchiveFormat, meter: Meter, passwords: Sequence[str]
+) -> Iterator[Event]:
     """The members of one archive that begins at the first byte.
 
     Raises:
@@ -62,6 +67,8 @@ def opened(content: memoryview, archive_format: ArchiveFormat, meter: Meter) -> 
     match archive_format:
         case ArchiveFormat.RAR4 | ArchiveFormat.RAR5:
             yield from _rar(content, archive_format, meter)
+        case ArchiveFormat.SEVEN_ZIP:
+            yield from _seven_zip(content, meter, passwords)
         case ArchiveFormat.TAR:
             yield from _tars(content, meter)
         case ArchiveFormat.ISO9660:
@@ -69,8 +76,7 @@ def opened(content: memoryview, archive_format: ArchiveFormat, meter: Meter) -> 
                 if not entry.is_directory:  # their content is the tree itself
                     yield from _member(entry, meter)
         case _:
-            for entry in entries(content, archive_format):
-                yield from _member(entry, meter)
+            yield from _plain(content, archive_format, meter)
 
 
 def _archives(content: memoryview) -> Iterator[tuple[ArchiveFormat, int]]:
@@ -92,7 +98,8 @@ def _obstacle(content: memoryview, archive_format: ArchiveFormat) -> UnreadableE
     return None
 
 
-def _member(entry: Entry, meter: Meter, *, encrypted: bool = False) -> Iterator[Event]:
+def _member(entry: Entry, meter: Meter, *, encrypted: bool = False, was_encrypted: bool = False) -> Iterator[Event]:
+    """A member. `encrypted`: its content is, which libarchive may not know; `was_encrypted`: a password fitted."""
     if entry.is_directory and not entry.size:
         return
     names = entry.names
@@ -103,11 +110,11 @@ def _member(entry: Entry, meter: Meter, *, encrypted: bool = False) -> Iterator[
     meter.count_member()
     if encrypted or entry.is_encrypted:
         yield Noted("archive.encrypted", entry.position)
-        yield Unopened(names, entry.size, UnscannedReason.ENCRYPTED, "no password opens this format here")
+        yield Unopened(names, entry.size, UnscannedReason.ENCRYPTED, "no password fits")
         return
     failures: list[LibarchiveError] = []
     pieces = _links(entry.link_target) if entry.is_special and not entry.size else entry.pieces()
-    yield Member(names, meter.metered(_translated(pieces, failures)))
+    yield Member(names, meter.metered(_translated(pieces, failures)), was_encrypted)
     if entry.warned:
         yield Noted("archive.size_wrong", entry.position, 0, "checksum or size")
     if failures and failures[0].fatal:
@@ -165,11 +172,39 @@ def _stream(content: memoryview, member: RarMember, archive_format: ArchiveForma
         yield Noted("archive.unsafe_name", member.start)
     meter.count_member()
     if member.encrypted:
-        yield Unopened(member.names, member.size, UnscannedReason.ENCRYPTED, "no password opens this format here")
+        yield Unopened(member.names, member.size, UnscannedReason.ENCRYPTED, "no password fits")
         return
     archive = memoryview(as_file(content, member))
     pieces = (piece for entry in entries(archive, archive_format) for piece in entry.pieces())
     yield Member(member.names, meter.metered(_translated(pieces, [])))
+
+
+def _seven_zip(content: memoryview, meter: Meter, passwords: Sequence[str]) -> Iterator[Event]:
+    """As it is, or without its encryption where a password fits."""
+    plain = decrypted(content, passwords) if is_encrypted(content) else None
+    if plain is None:
+        yield from _plain(content, ArchiveFormat.SEVEN_ZIP, meter)
+    else:
+        yield Noted("archive.encrypted")
+        yield from _plain(memoryview(plain), ArchiveFormat.SEVEN_ZIP, meter, was_encrypted=True)
+
+
+def _plain(
+    content: memoryview, archive_format: ArchiveFormat, meter: Meter, *, was_encrypted: bool = False
+) -> Iterator[Event]:
+    """All members, and when libarchive gives up at the content of one, the names of those behind it."""
+    given = 0
+    try:
+        for entry in entries(content, archive_format):
+            given += 1
+            yield from _member(entry, meter, was_encrypted=was_encrypted)
+    except LibarchiveError:
+        with suppress(LibarchiveError):
+            for entry in islice(entries(content, archive_format), given, None):
+                if not entry.is_directory:
+                    meter.count_member()
+                    yield Unopened(entry.names, entry.size, UnscannedReason.NOT_UNPACKABLE, "not reached")
+        raise
 
 
 def _tars(content: memoryview, meter: Meter) -> Iterator[Event]:
