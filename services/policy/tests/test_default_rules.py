@@ -39,9 +39,6 @@ LOGGED_THOUGH_HIDING = {
     "mime.boundary.too_long",
     "mime.message.external_body",
     "header.after_blank_line",
-    "uuencode.in_text",
-    "yenc.in_text",
-    "binhex.in_text",
 }
 STOPPED_THOUGH_NOT_HIDING = {
     "name.too_long",

@@ -89,9 +89,10 @@ CATALOGUE: dict[FindingId, DefectKind] = dict(
         _kind("base64.padding.missing", "RFC 2045 §6.8", hides=False, title="base64 without its padding"),
         _kind("base64.junk", "RFC 2045 §6.8", hides=True, title="characters outside the base64 alphabet"),
         _kind("quoted_printable.invalid", "RFC 2045 §6.7", hides=True, title="invalid quoted-printable"),
-        _kind("uuencode.in_text", "", hides=True, title="uuencoded file in a text"),
-        _kind("yenc.in_text", "", hides=True, title="yEnc file in a text"),
-        _kind("binhex.in_text", "", hides=True, title="BinHex file in a text"),
+        _kind("uuencode.in_text", "", hides=False, title="uuencoded file in a text"),
+        _kind("yenc.in_text", "", hides=False, title="yEnc file in a text"),
+        _kind("binhex.in_text", "", hides=False, title="BinHex file in a text"),
+        _kind("wrapped.damaged", "", hides=True, title="damaged file in a text, which readers decode differently"),
         _kind("base64.in_text", "", hides=False, title="base64 in the middle of a text"),
         _kind("data_url.in_text", "RFC 2397 §3", hides=False, title="data: URL in a text"),
         # Names

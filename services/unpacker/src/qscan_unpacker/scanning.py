@@ -1,6 +1,7 @@
 """The use case: one message from its bytes to its answer. The map of the service."""
 
 import asyncio
+import contextvars
 import time
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Executor
@@ -150,7 +151,9 @@ class Scanner:
         return Dissector(raw.view(), raw.sha256, holding, Budget(self._limits, time.thread_time), raw.content())
 
     async def _in_thread(self, work: Callable[[], object]) -> None:
-        await to_the_end(asyncio.get_running_loop().run_in_executor(self._threads, work))
+        # With the context, so that what is logged in the thread has the scan's id.
+        context = contextvars.copy_context()
+        await to_the_end(asyncio.get_running_loop().run_in_executor(self._threads, context.run, work))
 
     def _open_containers(self, dissector: Dissector) -> None:
         with self._sandbox.session() as session:

@@ -1,7 +1,7 @@
 """Containers of a message, opened in the sandbox: their members become components, and are looked into in turn."""
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Protocol
@@ -25,7 +25,7 @@ class Opening(Protocol):
         """Seconds of CPU time that it has taken so far."""
         ...
 
-    def open(self, content: HeldContent, request: OpenRequest, cpu_s: float) -> Iterator[Reply]:
+    def open(self, content: HeldContent, request: OpenRequest, cpu_s: float) -> Generator[Reply, None, None]:
         """What is in `content`; the last reply is `Done`, whatever happens. Closing the iterator ends the work."""
         ...
 
@@ -93,7 +93,7 @@ class Containers:
         self._came_out_bytes = 0
         before_s = opening.cpu_s_used
         try:
-            with closing(opening.open(found.content, request, budget.seconds_left())) as replies:  # type: ignore[type-var]  # a generator
+            with closing(opening.open(found.content, request, budget.seconds_left())) as replies:
                 for reply in replies:
                     match reply:
                         case Begun():

@@ -38,7 +38,15 @@ _DEFECTS = {
     "data_url": "data_url.in_text",
     "base64": "base64.in_text",
 }
-_TEXTS = ("text/", "message/", "application/xml", "application/xhtml", "image/svg", "application/javascript")
+_TEXTS = (
+    "text/",
+    "message/",
+    "application/xml",
+    "application/xhtml",
+    "image/svg",
+    "application/javascript",
+    "application/hta",
+)
 _HEAD_BYTES = 8 * 1024
 
 
@@ -148,8 +156,7 @@ class Dissector:
     def _unwrap(self, found: Found, wrapped: WrappedFile) -> None:
         """A file that is encoded in a text."""
         collector, component = self._collector, found.component
-        # A part that is not encoded stands in the raw message as it is, and so does what is in its text.
-        literal = component.offset is not None and component.encoded_size == component.size
+        literal = _is_literal(component)
         offset = wrapped.offset + (component.offset or 0 if literal else 0)
         source = _NAME_SOURCES.get(wrapped.kind, NameSource.CONTENT_TYPE_NAME)
         place = Place(
@@ -165,6 +172,8 @@ class Dissector:
         if inside is not None:
             within = RAW_PATH if literal else component.path
             collector.note(_DEFECTS[wrapped.kind], component.path, offset, wrapped.length, within=within)
+            if not wrapped.complete:
+                collector.note("wrapped.damaged", component.path, offset, wrapped.length, within=within)
             self._explore(inside)
 
     def _passwords(self) -> tuple[str, ...]:
@@ -183,10 +192,21 @@ def _is_text(component: Component) -> bool:
 
 
 def _may_be_text(component: Component, head: bytes) -> bool:
-    """Whether files may be wrapped in it. What is known to be something else is left to those who can open that."""
+    """Whether files may be wrapped in it: whether a reader may take it for a text.
+
+    What stands in the message without an encoding is read line by line by some, whatever it is declared as, and what is
+    not declared is a text (RFC 2045 §5.2). Of the rest, what is known to be something else is left to who opens that.
+    """
+    if (component.origin is Origin.PART and not component.content_type) or _is_literal(component):
+        return True
     if component.content_type.startswith(_TEXTS) or component.detected_type.startswith(_TEXTS):
         return True
     return not component.detected_type and b"\0" not in head
+
+
+def _is_literal(component: Component) -> bool:
+    """Whether its bytes stand in the raw message as they are."""
+    return component.offset is not None and component.encoded_size == component.size
 
 
 def _is_message(component: Component, names: list[str], head: bytes) -> bool:

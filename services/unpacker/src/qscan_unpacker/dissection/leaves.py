@@ -12,6 +12,7 @@ from qscan_unpacker.dissection.entity import Entity
 from qscan_unpacker.dissection.headers import Header
 from qscan_unpacker.dissection.structural_fields import StructuralFields, names
 from qscan_unpacker.dissection.walk import Walk
+from qscan_unpacker.dissection.wrapped import uuencode
 
 _BASE64_TEXT = re.compile(rb"\s*+(?:[A-Za-z0-9+/]{4,}+={0,2}+\s++){0,200}?[A-Za-z0-9+/]{16}")
 _MESSAGE_TYPES = frozenset({b"message/rfc822", b"message/global", b"message/news", b"message/rfc2822"})
@@ -81,6 +82,8 @@ class Leaves:
         if (is_odd or wanted) and _BASE64_TEXT.match(body) is not None:
             wanted.append(b"base64")
         decoders: list[transfer.Decoder] = []
+        if b"x-uuencode" in fields.encodings:
+            decoders.append(lambda encoded: uuencode.decode_body(bytes(encoded)))
         for encoding in dict.fromkeys(one for one in wanted if one != main):
             if encoding in transfer.DECODED:
                 decoders += [transfer.regular(encoding), *transfer.readings(encoding, body).decoders]

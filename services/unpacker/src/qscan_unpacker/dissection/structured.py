@@ -150,11 +150,16 @@ def encodings(structured: Iterable[Structured]) -> list[bytes]:
     found: list[bytes] = []
     for one in structured:
         found.append(one.value)
-        if one.value.isalnum() or one.value in KNOWN_ENCODINGS:
+        if one.value in KNOWN_ENCODINGS:
             continue
         found += [name for word, name in _ENCODING_WORDS if word in one.value]
     return list(dict.fromkeys(found))
 
 
 KNOWN_ENCODINGS = frozenset({b"", b"7bit", b"8bit", b"binary", b"base64", b"quoted-printable"})
-_ENCODING_WORDS = ((b"base64", b"base64"), (b"quoted", b"quoted-printable"), (b"bit", b""))
+_ENCODING_WORDS = (
+    (b"base64", b"base64"),
+    (b"quoted", b"quoted-printable"),
+    (b"uu", b"x-uuencode"),
+    (b"bit", b""),
+)

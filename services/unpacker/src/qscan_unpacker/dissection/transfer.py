@@ -24,6 +24,7 @@ _LINE_ENDS = b"\r\n"
 _JUNK = re.compile(rb"[^A-Za-z0-9+/=\s]")
 _PADDING = re.compile(rb"=")
 _DIGIT = re.compile(rb"[A-Za-z0-9+/]")
+_NO_PLAIN_ESCAPE = re.compile(rb"=(?![0-9A-Fa-f][0-9A-Fa-f]|\r\n|\n)")
 _BAD_QUOTED = re.compile(rb"=(?![0-9A-Fa-f]{2}|[ \t]*\r?\n|[ \t]*\Z)")
 _EQUALS_CR = re.compile(rb"=\r(?!\n)")
 _SOFT_BREAK = re.compile(rb"=[ \t]*(?:\r?\n|\Z)")
@@ -166,11 +167,13 @@ def _line_by_line(encoded: Encoded) -> Iterator[bytes]:
 def regular_quoted_printable(encoded: Encoded) -> Iterator[bytes]:
     """Decode quoted-printable (RFC 2045 §6.7). Raises IrregularError, maybe in the middle."""
     for piece in _whole_lines(encoded):
-        if b"=" in piece and _BAD_QUOTED.search(piece) is not None:
+        if _NO_PLAIN_ESCAPE.search(piece) is None:
+            yield binascii.a2b_qp(piece)
+            continue
+        if _BAD_QUOTED.search(piece) is not None:
             raise IrregularError
         # Rule 3: white space at the end of a line was added on the way.
-        padded = b"= " in piece or b"=\t" in piece
-        yield binascii.a2b_qp(_PADDED_SOFT_BREAK.sub(b"=\n", piece) if padded else piece)
+        yield binascii.a2b_qp(_PADDED_SOFT_BREAK.sub(b"=\n", piece))
 
 
 def quoted_printable_readings() -> Readings:

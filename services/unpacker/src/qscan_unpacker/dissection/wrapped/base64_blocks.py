@@ -17,7 +17,8 @@ _FIRST_LINE = rb"(?=[A-Za-z0-9+/]{%d}[A-Za-z0-9+/]*+={0,2}[ \t]*+\r?(?:\n|\Z))" 
 _AT_START = re.compile(_FIRST_LINE)
 # It begins with one certain byte, so that `re` jumps from line to line.
 _START = re.compile(rb"\n" + _FIRST_LINE)
-_BLOCK = re.compile(rb"(?:[A-Za-z0-9+/]++[ \t]*+\r?\n)*+(?:[A-Za-z0-9+/]*+={0,2})")
+_BLOCK = re.compile(rb"(?:[A-Za-z0-9+/]++[ \t]*+\r?\n(?:\r?\n)?+)*+(?:[A-Za-z0-9+/]*+={0,2})")
+"""Some lose half of their lines, or double each: an empty line in between is passed over."""
 _LINE_ENDS = b"\r\n \t"
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from qscan_unpacker.dissection.wrapped.wrapped_file import PIECE_BYTES, WrappedFile, candidate_names
 
 _BEGIN = b"=ybegin "
-_HEAD = re.compile(rb"=ybegin (?P<rest>[^\r\n]{0,2048})[^\r\n]*(?:[\r\n]+=ypart [^\r\n]*)?[\r\n]*")
+_HEAD = re.compile(rb"=ybegin (?P<rest>[^\r\n]{0,2048})[^\r\n]*(?P<part>[\r\n]+=ypart [^\r\n]*)?[\r\n]*")
 _NAME = re.compile(rb"(?:^|[ \t])name=(.*)")
 _END = re.compile(rb"[\r\n]=y(?:begin |end(?P<size> size=)?)")
 _END_WITH_SIZE = re.compile(rb"[\r\n]=y(?:end size=|begin )")
@@ -45,7 +45,8 @@ def _readings(
     length = (stop if end is None else end.end()) - offset
     name = _NAME.search(head["rest"])
     names = candidate_names(name[1]) if name is not None else ()
-    complete = complete and end is not None and b"end" in end[0]
+    # One part of several is no file; whoever puts them together may do so over several messages.
+    complete = complete and end is not None and b"end" in end[0] and head["part"] is None
     dots = text.count(b"\n.", start - 1, stop)
     stuffed = dots > 0 and dots == text.count(b"\n..", start - 1, stop)
     if stop > start:
