@@ -302,6 +302,16 @@ def test_marks_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "marks" in ended.detail
 
 
+@pytest.mark.parametrize("limit", ["MAX_OBJECTS", "MAX_LOOKS"])
+def test_objects_are_bounded(limit: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A document with more objects than any has is not unpackable; what is literally there is given all the same."""
+    monkeypatch.setattr(pdf, limit, 3)
+    opened = Opened(open_pdf, written(PAYLOAD, b"", name=b"(a) /X [[][][][][][]]"))
+    assert opened.contents == [PAYLOAD]
+    assert opened.ended is not None
+    assert "over 3" in opened.ended.detail
+
+
 def test_shared_bytes_are_charged() -> None:
     """Streams that lie in each other and share an end are read four times the file's size, no more."""
     data = bytearray(written(b"", b"").split(b"3 0 obj")[0])

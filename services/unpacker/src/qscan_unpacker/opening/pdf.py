@@ -7,6 +7,7 @@ looked for in the bytes: a stream is always literal in the file.
 """
 
 import io
+import logging
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -23,14 +24,23 @@ from qscan_unpacker.opening.pdf_filters import decoded, named_in
 MAX_DECODED_BYTES: Final = 128 * 1024 * 1024
 """Of one stream that the library decodes: tables and compressed objects, and files with predictors."""
 MAX_NESTING: Final = 100
+MAX_OBJECTS: Final = 500_000
+"""In one document: about five seconds, and most of the sandbox's memory. A book has a hundred thousand."""
+MAX_LOOKS: Final = 500_000
+"""At arrays and dictionaries inside of objects that mention a file, in one document."""
 MAX_WARNINGS: Final = 10_000
 """Of the library, which then gives up: an ordinary damaged file has a few."""
 
 MAX_LITERALS: Final = 100_000
 """Marks of embedded files that are looked at in the bytes."""
 
+_LIBRARY_ERRORS: Final = (pikepdf.PikepdfError, ValueError, RuntimeError)
+"""Names that are not UTF-8 are ValueErrors, and what qpdf has no error for may be a RuntimeError."""
+
 _OVERLAP: Final = 4
 """How many times the file's size may be read from it: what means no harm shares no bytes."""
+_DIRECT: Final = (0, 0)
+"""The number of an object that has none, because it is inside another."""
 _FILE_KEYS: Final = ("/UF", "/F", "/Unix", "/DOS", "/Mac")
 _MAX_NAME_CHARS: Final = 1024
 _LITERAL: Final = re.compile(rb"/EmbeddedFile(?![A-Za-z0-9])")
@@ -40,6 +50,7 @@ _NUMBER_BYTES: Final = 32
 _LINE_END: Final = re.compile(rb"(?:\r\n|\n|\r)\Z")
 _STREAM: Final = re.compile(rb"stream(\r\n|\n|\r)")
 
+logging.getLogger("pikepdf").addHandler(logging.NullHandler())  # Otherwise its warnings go to standard error.
 settings.set_qpdf_limits(
     doc_max_warnings=MAX_WARNINGS,
     parser_max_nesting=MAX_NESTING,
@@ -61,23 +72,22 @@ def open_pdf(data: memoryview, request: OpenRequest) -> Iterator[Event]:
 def _events(data: memoryview, request: OpenRequest) -> Iterator[Event]:
     try:
         document, password = _opened(data, request.passwords)
-    except pikepdf.PikepdfError as error:
+    except _LIBRARY_ERRORS as error:
         yield from _literal_files(data, frozenset())
         unsupported = "encryption" in str(error)
         reason = UnscannedReason.ENCRYPTED if unsupported else UnscannedReason.NOT_UNPACKABLE
         raise UnreadableError(reason, f"PDF: {type(error).__name__}") from None
     with document:
+        encrypted = bool(password)
         if document.is_encrypted:
-            yield Member(request.names, _in_clear(document), encrypted=bool(password))
+            yield Member(request.names, _in_clear(document), encrypted=encrypted)
         files = _Files(_OVERLAP * len(data))
-        try:
-            for found in document.objects:
-                files.collect(found)
-            yield from files.events(encrypted=bool(password))
-            if not document.is_encrypted:
-                yield from _literal_files(data, frozenset(_offsets(document)))
-        except pikepdf.PikepdfError as error:
-            raise UnreadableError(UnscannedReason.NOT_UNPACKABLE, f"PDF: {type(error).__name__}") from None
+        problem = files.collect(document)
+        yield from files.events(encrypted=encrypted)
+        if not document.is_encrypted:
+            yield from _literal_files(data, frozenset(_offsets(document, files)))
+        if problem:
+            raise UnreadableError(UnscannedReason.NOT_UNPACKABLE, f"PDF: {problem}")
 
 
 def _opened(data: memoryview, passwords: tuple[str, ...]) -> tuple[pikepdf.Pdf, str]:
@@ -101,9 +111,13 @@ def _in_clear(document: pikepdf.Pdf) -> Iterator[bytes]:
     clear = io.BytesIO()
     try:
         document.save(clear, encryption=False, fix_metadata_version=False, static_id=True)
-    except pikepdf.PikepdfError as error:
+    except _LIBRARY_ERRORS as error:
         raise UnreadableError(UnscannedReason.NOT_UNPACKABLE, f"PDF: {type(error).__name__}") from None
     yield from pieces_of(clear.getbuffer())
+
+
+class _TooManyError(Exception):
+    """There is more to look at than any document has."""
 
 
 @dataclass
@@ -112,13 +126,31 @@ class _Files:
 
     bytes_left: int
     """To be read from the file, before filters: streams that share their bytes are read as often as they are."""
+    looks_left: int = field(default_factory=lambda: MAX_LOOKS)
     streams: dict[tuple[int, int], pikepdf.Object] = field(default_factory=dict)
     names: dict[tuple[int, int], list[str]] = field(default_factory=dict)
     keys: dict[tuple[int, int], str] = field(default_factory=dict)
     """Names in name trees, by the number of the file specification."""
     specifications: list[tuple[tuple[int, int], pikepdf.Object]] = field(default_factory=list)
 
-    def collect(self, found: pikepdf.Object) -> None:
+    def collect(self, document: pikepdf.Pdf) -> str:
+        """Look through all objects; returns what kept it from some of them, empty where nothing did."""
+        problem = ""
+        try:
+            if len(document.get_xref_table()) > MAX_OBJECTS:
+                return f"over {MAX_OBJECTS} objects"
+            for found in document.objects:
+                try:
+                    self._look_at(found)
+                except _TooManyError:
+                    return f"over {MAX_LOOKS} arrays and dictionaries that may be of files"
+                except _LIBRARY_ERRORS as error:
+                    problem = type(error).__name__
+        except _LIBRARY_ERRORS as error:
+            problem = type(error).__name__
+        return problem
+
+    def _look_at(self, found: pikepdf.Object) -> None:
         """Look through an object and all that is directly in it."""
         if isinstance(found, pikepdf.Stream):
             if found.stream_dict.get("/Type") == pikepdf.Name.EmbeddedFile:
@@ -131,22 +163,25 @@ class _Files:
             self._look_into(found)
 
     def _look_into(self, found: pikepdf.Object) -> None:
-        waiting = [(found, found.objgen)]
-        while waiting:
-            each, number = waiting.pop()
-            if isinstance(each, pikepdf.Dictionary):
-                if isinstance(each.get("/EF"), pikepdf.Dictionary):
-                    self.specifications.append((number, each))
-                if isinstance(tree := each.get("/Names"), pikepdf.Array):
-                    self._read_names(tree)
-                children = list(each.values())
-            else:
-                children = list(each)
-            waiting += [
-                (child, (0, 0))
-                for child in children
-                if isinstance(child, pikepdf.Dictionary | pikepdf.Array) and not child.is_indirect
-            ]
+        self._look_at_one(found, found.objgen)
+        open_containers = [_children(found)]
+        while open_containers:
+            child = next(open_containers[-1], None)
+            if child is None:
+                open_containers.pop()
+                continue
+            self.looks_left -= 1
+            if self.looks_left < 0:
+                raise _TooManyError
+            self._look_at_one(child, _DIRECT)
+            open_containers.append(_children(child))
+
+    def _look_at_one(self, found: pikepdf.Object, number: tuple[int, int]) -> None:
+        if isinstance(found, pikepdf.Dictionary):
+            if isinstance(found.get("/EF"), pikepdf.Dictionary):
+                self.specifications.append((number, found))
+            if isinstance(tree := found.get("/Names"), pikepdf.Array):
+                self._read_names(tree)
 
     def _read_names(self, tree: pikepdf.Array) -> None:
         entries = list(tree)
@@ -157,7 +192,7 @@ class _Files:
     def events(self, *, encrypted: bool) -> Iterator[Event]:
         for number, specification in self.specifications:
             names = [_text(name) for key in _FILE_KEYS if isinstance(name := specification.get(key), pikepdf.String)]
-            if number != (0, 0) and number in self.keys:
+            if number != _DIRECT and number in self.keys:
                 names.append(self.keys[number])
             for stream in specification.EF.values():
                 if isinstance(stream, pikepdf.Stream):
@@ -178,14 +213,22 @@ class _Files:
                 yield from pieces_of(stream.read_bytes())
             else:
                 yield from decoded(raw, _filters(stream))
-        except pikepdf.PikepdfError as error:
+        except _LIBRARY_ERRORS as error:
             raise UnreadableError(UnscannedReason.NOT_UNPACKABLE, f"PDF stream: {type(error).__name__}") from None
+
+
+def _children(container: pikepdf.Object) -> Iterator[pikepdf.Object]:
+    """Yield the arrays and dictionaries that are directly in one."""
+    children = container.values() if isinstance(container, pikepdf.Dictionary) else container
+    for child in children:
+        if isinstance(child, pikepdf.Dictionary | pikepdf.Array) and not child.is_indirect:
+            yield child
 
 
 def _filters(stream: pikepdf.Object) -> list[str]:
     value = stream.stream_dict.get("/Filter")
     names = list(value) if isinstance(value, pikepdf.Array) else [value]
-    return [str(name) for name in names if isinstance(name, pikepdf.Name)]
+    return [name.unparse().decode("ascii", "replace") for name in names if isinstance(name, pikepdf.Name)]
 
 
 def _has_parameters(stream: pikepdf.Object) -> bool:
@@ -208,10 +251,12 @@ def _text(string: pikepdf.Object) -> str:
         return raw.decode("latin-1")
 
 
-def _offsets(document: pikepdf.Pdf) -> Iterator[int]:
-    """Yield where the objects in the document's table begin."""
-    for entry in document.get_xref_table().values():
-        if entry.offset is not None:
+def _offsets(document: pikepdf.Pdf, files: _Files) -> Iterator[int]:
+    """Yield where the streams that were given begin."""
+    table = document.get_xref_table()
+    for number in files.streams:
+        entry = table.get(number)
+        if entry is not None and entry.offset is not None:
             yield entry.offset
 
 
@@ -220,7 +265,7 @@ def _literal_files(data: memoryview, known: frozenset[int]) -> Iterator[Event]:
 
     Args:
         data: all of the file.
-        known: where objects begin that have been given, from the file's start or from that of its PDF.
+        known: where streams begin that have been given, from the file's start or from that of its PDF.
     """
     raw = bytes(data)
     shift = max(0, raw.find(b"%PDF-"))
