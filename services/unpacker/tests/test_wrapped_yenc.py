@@ -57,7 +57,7 @@ def test_escapes_across_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_parts_are_files() -> None:
-    """Each part of a multi-part file, with the file's name; whether readers put them together is not known.
+    """Each part of a multi-part file, with its name; whether readers put them together is not known."""
     parts = [
         b"=ybegin part=%d total=2 line=128 size=400 name=x.zip\n=ypart begin=1 end=200\n" % number
         + encoded(data)
