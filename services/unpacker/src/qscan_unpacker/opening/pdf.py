@@ -1,7 +1,7 @@
 """Opens PDF: the files that are embedded in it, whoever refers to them and however.
 
 Library: pikepdf 10 (MPL-2.0, kept up), which is qpdf. pypdf 7 (BSD-3-Clause, kept up) recovers about as much of damaged
-files, a little more of some, but takes six to twelve times as long for the objects of a large document. Pillow and
+files, a little more of some, but takes five to thirteen times as long for the objects of a large document. Pillow and
 lxml, which pikepdf wants installed, are not loaded. What qpdf cannot read, and what its table of objects leaves out, is
 looked for in the bytes: a stream is always literal in the file.
 """
