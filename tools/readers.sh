@@ -16,7 +16,6 @@ log=$built/setup.log
 PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
 export PATH
 mkdir -p "$built"
-: >"$log"
 
 say() { printf 'readers: %s\n' "$*"; }
 
