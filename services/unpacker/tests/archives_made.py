@@ -210,16 +210,16 @@ def rar5_block(*fields: int | bytes, extra: bytes = b"", data: bytes = b"") -> b
     head: list[int | bytes] = [kind, flags]
     head += [len(extra)] if extra else []
     head += [len(data)] if data else []
-    body = b"".join(part if isinstance(part, bytes) else _variable(part) for part in (*head, *rest)) + extra
-    sized = _variable(len(body)) + body
+    body = b"".join(part if isinstance(part, bytes) else variable(part) for part in (*head, *rest)) + extra
+    sized = variable(len(body)) + body
     return struct.pack("<I", zlib.crc32(sized)) + sized + data
 
 
 def rar5_of(*members: tuple[str, bytes], encrypted: bool = False, archive_flags: int = 0) -> bytes:
     """A rar 5 with stored members."""
     body = b"Rar!\x1a\x07\x01\0" + rar5_block(1, archive_flags)
-    secret = _variable(1) + _variable(0) + _variable(0) + b"\x0f" + bytes(32)
-    extra = _variable(len(secret)) + secret if encrypted else b""
+    secret = variable(1) + variable(0) + variable(0) + b"\x0f" + bytes(32)
+    extra = variable(len(secret)) + secret if encrypted else b""
     for name, content in members:
         checksum = struct.pack("<I", zlib.crc32(content))
         fields = (4, len(content), 0o644, checksum, 0, 1, len(name.encode()), name.encode())
@@ -316,7 +316,8 @@ def _bytes(value: int | bytes) -> bytes:
     return value
 
 
-def _variable(number: int) -> bytes:
+def variable(number: int) -> bytes:
+    """A number as rar 5 writes it: seven bits to a byte, the lowest first."""
     groups = bytearray()
     while True:
         number, low = number >> 7, number & 0x7F

@@ -5,14 +5,17 @@ read as both. What only one format needs is in `rar.py` and `iso9660.py`.
 """
 
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from itertools import islice
 from typing import Final
+from zlib import crc32
 
 from qscan_contracts.vocabulary import UnscannedReason
+from qscan_unpacker.opening.iso9660 import TREES, survey, tree
 from qscan_unpacker.opening.libarchive_reader import Entry, LibarchiveError, entries
-from qscan_unpacker.opening.member_names import leads_out
+from qscan_unpacker.opening.member_names import leads_out, unique
 from qscan_unpacker.opening.members import Event, Member, Noted, OpenRequest, Unopened, UnreadableError
 from qscan_unpacker.opening.metering import Meter
 from qscan_unpacker.opening.rar import HARMLESS_STREAM, RarMember, as_file, rar_members, rar_obstacle
@@ -72,9 +75,7 @@ def opened(
         case ArchiveFormat.TAR:
             yield from _tars(content, meter)
         case ArchiveFormat.ISO9660:
-            for entry in entries(content, archive_format):
-                if not entry.is_directory:  # their content is the tree itself
-                    yield from _member(entry, meter)
+            yield from _iso(content, meter)
         case _:
             yield from _plain(content, archive_format, meter)
 
@@ -98,36 +99,71 @@ def _obstacle(content: memoryview, archive_format: ArchiveFormat) -> UnreadableE
     return None
 
 
-def _member(entry: Entry, meter: Meter, *, encrypted: bool = False, was_encrypted: bool = False) -> Iterator[Event]:
-    """A member. `encrypted`: its content is, which libarchive may not know; `was_encrypted`: a password fitted."""
+@dataclass(frozen=True)
+class _Known:
+    """What is known of a member from elsewhere.
+
+    Attributes:
+        names: more of them.
+        encrypted: the content is, which libarchive may not know.
+        was_encrypted: a password fitted.
+        crc: the CRC-32 of the content.
+    """
+
+    names: Sequence[str] = ()
+    encrypted: bool = False
+    was_encrypted: bool = False
+    crc: int | None = None
+
+
+_NOTHING: Final = _Known()
+
+
+def _member(entry: Entry, meter: Meter, known: _Known = _NOTHING) -> Iterator[Event]:
     if entry.is_directory and not entry.size:
         return
-    names = entry.names
+    names = unique((*entry.names, *known.names))
     if leads_out(names):
         yield Noted("archive.unsafe_name", entry.position)
     if entry.is_special:
         yield Noted("archive.special_member", entry.position)
     meter.count_member()
-    if encrypted or entry.is_encrypted:
+    if known.encrypted or entry.is_encrypted:
         yield Noted("archive.encrypted", entry.position)
         yield Unopened(names, entry.size, UnscannedReason.ENCRYPTED, "no password fits")
         return
-    failures: list[LibarchiveError] = []
-    pieces = _links(entry.link_target) if entry.is_special and not entry.size else entry.pieces()
-    yield Member(names, meter.metered(_translated(pieces, failures)), was_encrypted)
-    if entry.warned:
+    content = _Content(entry)
+    yield Member(names, meter.metered(content.pieces()), known.was_encrypted)
+    if entry.warned or (known.crc is not None and content.crc not in {None, known.crc}):
         yield Noted("archive.size_wrong", entry.position, 0, "checksum or size")
-    if failures and failures[0].fatal:
-        raise failures[0]
+    if content.failure is not None and content.failure.fatal:
+        raise content.failure
 
 
-def _translated(pieces: Iterable[bytes], failures: list[LibarchiveError]) -> Iterator[bytes]:
-    """The pieces; what libarchive says of the member becomes what its reader understands."""
-    try:
-        yield from pieces
-    except LibarchiveError as error:
-        failures.append(error)
-        raise UnreadableError(UnscannedReason.NOT_UNPACKABLE, str(error)) from error
+class _Content:
+    """The content of an entry while it is read.
+
+    Attributes:
+        failure: what libarchive said when it could not go on.
+        crc: CRC-32 of everything; None before the end was reached.
+    """
+
+    def __init__(self, entry: Entry) -> None:
+        self._entry = entry
+        self.failure: LibarchiveError | None = None
+        self.crc: int | None = None
+
+    def pieces(self) -> Iterator[bytes]:
+        is_link = bool(self._entry.link_target) and (self._entry.is_symbolic_link or not self._entry.size)
+        crc = 0
+        try:
+            for piece in _links(self._entry.link_target) if is_link else self._entry.pieces():
+                crc = crc32(piece, crc)
+                yield piece
+        except LibarchiveError as error:
+            self.failure = error
+            raise UnreadableError(UnscannedReason.NOT_UNPACKABLE, str(error)) from error
+        self.crc = crc
 
 
 def _links(target: Sequence[str]) -> Iterator[bytes]:
@@ -149,7 +185,8 @@ def _rar(content: memoryview, archive_format: ArchiveFormat, meter: Meter) -> It
             # libarchive counts what it passed over, such as the signature, to the member behind it.
             index = bisect_left(starts, entry.position)
             seen.add(index)
-            yield from _member(entry, meter, encrypted=index < len(files) and files[index].encrypted)
+            known = _Known(encrypted=files[index].encrypted, crc=files[index].crc) if index < len(files) else _NOTHING
+            yield from _member(entry, meter, known)
     except LibarchiveError as error:
         failure = error
     for index, member in enumerate(files):
@@ -174,9 +211,29 @@ def _stream(content: memoryview, member: RarMember, archive_format: ArchiveForma
     if member.encrypted:
         yield Unopened(member.names, member.size, UnscannedReason.ENCRYPTED, "no password fits")
         return
-    archive = memoryview(as_file(content, member))
-    pieces = (piece for entry in entries(archive, archive_format) for piece in entry.pieces())
-    yield Member(member.names, meter.metered(_translated(pieces, [])))
+    for entry in entries(memoryview(as_file(content, member)), archive_format):
+        yield Member(member.names, meter.metered(_Content(entry).pieces()))
+        return
+
+
+def _iso(content: memoryview, meter: Meter) -> Iterator[Event]:
+    """All files of all trees: Windows shows one, Linux another, and they need not hold the same files.
+
+    What they have in common is given once, with the names of all of them.
+    """
+    wanted = survey(content, meter.limits)
+    noted = False
+    for number in range(len(TREES)):
+        if number and not any(of == number for of, _ in wanted):
+            continue
+        for index, entry in tree(content, number, meter.limits):
+            names = wanted.get((number, index))
+            if names is None:
+                continue
+            if number and not noted:
+                yield Noted("archive.inconsistent", 0, 0, "its trees hold different files")
+                noted = True
+            yield from _member(entry, meter, _Known(names))
 
 
 def _seven_zip(content: memoryview, meter: Meter, passwords: Sequence[str]) -> Iterator[Event]:
@@ -197,7 +254,7 @@ def _plain(
     try:
         for entry in entries(content, archive_format):
             given += 1
-            yield from _member(entry, meter, was_encrypted=was_encrypted)
+            yield from _member(entry, meter, _Known(was_encrypted=was_encrypted))
     except LibarchiveError:
         with suppress(LibarchiveError):
             for entry in islice(entries(content, archive_format), given, None):

@@ -8,7 +8,7 @@ No callback into Python either: making one takes memory that may be executed, wh
 import ctypes
 import locale
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Final
 
@@ -105,6 +105,11 @@ class Entry:
         )
 
     @property
+    def is_symbolic_link(self) -> bool:
+        """It has a target instead of content."""
+        return stat.S_ISLNK(ffi.entry_filetype(self._pointer))
+
+    @property
     def link_target(self) -> tuple[str, ...]:
         """Where a link leads; empty for what is none."""
         raw = ffi.entry_hardlink(self._pointer) or ffi.entry_symlink(self._pointer) or b""
@@ -139,11 +144,14 @@ class Entry:
             idle = 0 if length.value else idle + 1
             if idle > _MAX_STEPS_WITHOUT_BYTES:
                 raise LibarchiveError("no bytes come any more", fatal=True)
-        yield from _hole(self.size - position)
+        # The end may be a hole, too: the last answer says where the file ends.
+        yield from _hole(offset.value - position)
 
 
-def entries(content: memoryview, archive_format: ArchiveFormat) -> Iterator[Entry]:
+def entries(content: memoryview, archive_format: ArchiveFormat, *, without: Sequence[str] = ()) -> Iterator[Entry]:
     """The members of an archive that begins at the first byte of `content`.
+
+    `without`: extensions of the format that are passed over, by libarchive's names for its options.
 
     Raises:
         LibarchiveError: it cannot go on.
@@ -153,6 +161,8 @@ def entries(content: memoryview, archive_format: ArchiveFormat) -> Iterator[Entr
             ffi.get_read_filter_function(name)(archive)
         for name in _READERS[archive_format]:
             ffi.get_read_format_function(name)(archive)
+            for option in without:
+                _set_option(archive, name.encode(), option.encode(), None)
         yield from _entries(archive, address, size)
 
 

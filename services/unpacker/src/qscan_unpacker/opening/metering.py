@@ -15,7 +15,7 @@ class Meter:
     """Members and bytes of one container, held to the limits of one request."""
 
     def __init__(self, request: OpenRequest) -> None:
-        self._request = request
+        self.limits = request
         self._members = 0
         self._bytes = 0
 
@@ -26,9 +26,9 @@ class Meter:
             UnreadableError: it is one too many, or the bytes of those before it have used up the container's.
         """
         self._members += 1
-        if self._members > self._request.max_members:
+        if self._members > self.limits.max_members:
             raise UnreadableError(UnscannedReason.OVER_BUDGET, TOO_MANY_MEMBERS)
-        if self._bytes >= self._request.max_bytes:
+        if self._bytes >= self.limits.max_bytes:
             raise UnreadableError(UnscannedReason.OVER_BUDGET, TOO_MANY_BYTES)
 
     def metered(self, pieces: Iterable[bytes]) -> Iterator[bytes]:
@@ -37,15 +37,15 @@ class Meter:
         Raises:
             UnreadableError: while it is iterated, behind the last byte that is allowed.
         """
-        left = self._request.max_member_bytes
+        left = self.limits.max_member_bytes
         for piece in pieces:
-            if len(piece) > min(left, self._request.max_bytes - self._bytes):
-                what = MEMBER_TOO_LONG if left <= self._request.max_bytes - self._bytes else TOO_MANY_BYTES
-                kept = piece[: min(left, self._request.max_bytes - self._bytes)]
+            if len(piece) > min(left, self.limits.max_bytes - self._bytes):
+                what = MEMBER_TOO_LONG if left <= self.limits.max_bytes - self._bytes else TOO_MANY_BYTES
+                kept = piece[: min(left, self.limits.max_bytes - self._bytes)]
                 self._bytes += len(kept)
                 yield kept
                 if what == TOO_MANY_BYTES:
-                    self._bytes = self._request.max_bytes
+                    self._bytes = self.limits.max_bytes
                 raise UnreadableError(UnscannedReason.OVER_BUDGET, what)
             left -= len(piece)
             self._bytes += len(piece)

@@ -40,6 +40,7 @@ class RarMember:
     """A file or a stream, as its header says.
 
     Attributes:
+        crc: of the content, CRC-32; None where another checksum is used, or none.
         start, end: of header and packed content.
         header_end: where the packed content begins.
         stream: it is a stream of the file before it, and this is the stream's name.
@@ -49,6 +50,7 @@ class RarMember:
     size: int
     encrypted: bool
     split: bool
+    crc: int | None
     start: int
     header_end: int
     end: int
@@ -107,14 +109,15 @@ def _rar4(content: memoryview) -> Iterator[RarMember]:
         header_end = at + header_bytes
         end = header_end
         if kind in {_RAR4_FILE, _RAR4_SERVICE}:
-            packed, size, name_bytes = unpack_from("<II11xH", content, at + 7)
+            packed, size, crc, name_bytes = unpack_from("<IIxI6xH", content, at + 7)
             name_at = at + 32
             if flags & _RAR4_LARGE:
                 high_packed, high_size = unpack_from("<II", content, name_at)
                 packed, size, name_at = packed | high_packed << 32, size | high_size << 32, name_at + 8
             end = header_end + packed
             name = bytes(content[name_at : name_at + name_bytes])
-            common = (size, bool(flags & _RAR4_ENCRYPTED), bool(flags & _RAR4_SPLIT), at, header_end, end)
+            marks = (bool(flags & _RAR4_ENCRYPTED), bool(flags & _RAR4_SPLIT))
+            common = (size, *marks, crc, at, header_end, end)
             if kind == _RAR4_FILE:
                 owner = decoded(name.partition(b"\0")[0])
                 if flags & _RAR4_FOLDER != _RAR4_FOLDER:
@@ -140,16 +143,10 @@ def _rar5(content: memoryview) -> Iterator[RarMember]:
         if kind in {_RAR5_END, _RAR5_ENCRYPTION} or header_end > len(content):
             return
         if kind in {_RAR5_FILE, _RAR5_SERVICE}:
-            name, size, folder = _rar5_fields(content, position)
+            name, size, crc, folder = _rar5_fields(content, position)
             extra = dict(_rar5_extra(content, header_end - extra_bytes, header_end))
-            common = (
-                size,
-                _RAR5_EXTRA_ENCRYPTION in extra,
-                bool(flags & _RAR5_SPLIT),
-                at,
-                header_end,
-                header_end + packed,
-            )
+            marks = (_RAR5_EXTRA_ENCRYPTION in extra, bool(flags & _RAR5_SPLIT))
+            common = (size, *marks, crc, at, header_end, header_end + packed)
             if kind == _RAR5_FILE:
                 owner = decoded(name, utf8=True)
                 if not folder:
@@ -160,16 +157,18 @@ def _rar5(content: memoryview) -> Iterator[RarMember]:
         at = header_end + packed
 
 
-def _rar5_fields(content: memoryview, at: int) -> tuple[bytes, int, bool]:
-    """Name, size, and whether it is a folder."""
+def _rar5_fields(content: memoryview, at: int) -> tuple[bytes, int, int | None, bool]:
+    """Name, size, checksum, and whether it is a folder."""
     flags, at = _variable(content, at)
     size, at = _variable(content, at)
     _, at = _variable(content, at)
-    at += 4 * (bool(flags & _RAR5_TIME) + bool(flags & _RAR5_CHECKSUM))
+    at += 4 * bool(flags & _RAR5_TIME)
+    crc = unpack_from("<I", content, at)[0] if flags & _RAR5_CHECKSUM else None
+    at += 4 * bool(flags & _RAR5_CHECKSUM)
     _, at = _variable(content, at)
     _, at = _variable(content, at)
     name_bytes, at = _variable(content, at)
-    return bytes(content[at : at + name_bytes]), size, bool(flags & _RAR5_FOLDER)
+    return bytes(content[at : at + name_bytes]), size, crc, bool(flags & _RAR5_FOLDER)
 
 
 def _rar5_extra(content: memoryview, at: int, end: int) -> Iterator[tuple[int, bytes]]:

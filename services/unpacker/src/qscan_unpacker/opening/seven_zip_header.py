@@ -115,6 +115,8 @@ class Reader:
 
 def header_of(content: memoryview) -> bytes:
     """The header that the start of the archive leads to."""
+    if len(content) < START_BYTES:
+        raise ValueError("the archive is too short")
     offset, size, _ = unpack_from("<QQI", content, 12)
     start = START_BYTES + offset
     if size > MAX_HEADER_BYTES or start + size > len(content):
@@ -156,6 +158,8 @@ def unpacked(data: bytes, folder: Folder) -> bytes:
     if coder.method == COPY:
         return data[:size]
     if coder.method == LZMA1:
+        if len(coder.properties) < 5:  # noqa: PLR2004 - one byte of properties, four of the dictionary's size
+            raise ValueError("the properties of LZMA are missing")
         first, dictionary = unpack_from("<BI", coder.properties)
         options = {"id": lzma.FILTER_LZMA1, "lc": first % 9, "lp": first // 9 % 5, "pb": first // 45}
         filters = [{**options, "dict_size": min(max(dictionary, 4096), MAX_HEADER_BYTES)}]
