@@ -1,5 +1,6 @@
 """Compound files: every stream is a member, what streams wrap as well, and nothing malformed is dropped in silence."""
 
+import hashlib
 import io
 import random
 import struct
@@ -8,6 +9,8 @@ import zipfile
 import msoffcrypto
 import olefile  # type: ignore[import-untyped]
 import pytest
+from cryptography.hazmat.decrepit.ciphers.algorithms import ARC4
+from cryptography.hazmat.primitives.ciphers import Cipher
 from hypothesis import given, settings
 from msoffcrypto.format.ooxml import OOXMLFile
 
@@ -262,6 +265,39 @@ def test_encrypted_documents_are_opened(workbook: bytes, password: str, given: t
     opened = Opened(open_ole, encrypted(workbook, password), passwords=given, names=("sheet.xlsx",))
     assert (("sheet.xlsx",), workbook, True) in opened.members
     assert opened.unopened == []
+
+
+def rc4_key(password: str, salt: bytes, block: int) -> bytes:
+    """The key of a block of 1,024 bytes (MS-OFFCRYPTO 2.3.6.2)."""
+    first = hashlib.md5(password.encode("utf-16-le")).digest()[:5]  # noqa: S324
+    second = hashlib.md5((first + salt) * 16).digest()[:5]  # noqa: S324
+    return hashlib.md5(second + struct.pack("<I", block)).digest()  # noqa: S324
+
+
+def old_workbook(password: str, cell: bytes) -> bytes:
+    """A workbook of the old format with one record that is encrypted, over several blocks."""
+    salt, verifier = bytes(range(16)), bytes(range(50, 66))
+    encryptor = Cipher(ARC4(rc4_key(password, salt, 0)), mode=None).encryptor()
+    proof = encryptor.update(verifier) + encryptor.update(hashlib.md5(verifier).digest())  # noqa: S324
+    start = struct.pack("<HH16x", 0x809, 16) + struct.pack("<HHHHH", 0x2F, 54, 1, 1, 1) + salt + proof
+    clear = start + struct.pack("<HH", 0x42, len(cell)) + cell
+    blocks = []
+    for block in range(-(-len(clear) // 1024)):
+        cipher = Cipher(ARC4(rc4_key(password, salt, block)), mode=None).encryptor()
+        blocks.append(cipher.update(clear[block * 1024 : block * 1024 + 1024]))
+    head = len(clear) - len(cell)
+    return compound({"Workbook": clear[:head] + b"".join(blocks)[head:]})
+
+
+@pytest.mark.parametrize(("password", "given"), [("VelvetSweatshop", ()), ("secret", ("secret",))])
+def test_encrypted_documents_of_the_old_formats_are_opened(password: str, given: tuple[str, ...]) -> None:
+    """They become a compound file in clear, which is encrypted no more."""
+    opened = Opened(open_ole, old_workbook(password, LARGE[:8000]), passwords=given, names=("sheet.xls",))
+    names, clear, needed = opened.members[-1]
+    assert (names, needed, opened.unopened) == (("sheet.xls",), True, [])
+    again = Opened(open_ole, clear)
+    assert LARGE[:8000] in again["Workbook"]
+    assert again.is_whole
 
 
 def test_no_password_fits(workbook: bytes) -> None:
