@@ -257,7 +257,7 @@ def cpio_of(*members: tuple[str, bytes], mode: int = 0o100644) -> bytes:
     """A cpio in the «newc» dialect."""
     archive = b""
     for name, content in (*members, ("TRAILER!!!", b"")):
-        fields = (1, mode, 0, 0, 1, 0, len(content), 0, 0, 0, 0, len(name) + 1, 0)
+        fields = (1, mode, 0, 0, 1, 0, len(content), 0, 0, 0, 0, len(name.encode()) + 1, 0)
         header = b"070701" + b"".join(b"%08X" % number for number in fields) + name.encode() + b"\0"
         archive += _padded(header, 4) + _padded(content, 4)
     return archive
@@ -280,7 +280,7 @@ def xar_of(name: str, content: bytes) -> bytes:
         f'<?xml version="1.0"?><xar><toc><file id="1"><name>{name}</name><type>file</type>{about}</file></toc></xar>'
     )
     packed = zlib.compress(listing.encode())
-    return struct.pack(">4sHHQQI", b"xar!", 28, 1, len(packed), len(listing), 0) + packed + content
+    return struct.pack(">4sHHQQI", b"xar!", 28, 1, len(packed), len(listing.encode()), 0) + packed + content
 
 
 def rpm_of(payload: bytes) -> bytes:
