@@ -15,6 +15,7 @@ venv=.venv
 log=$venv/setup.log
 stamps=$venv/stamps
 bin=$venv/bin
+shared_libraries=services/unpacker/src/qscan_unpacker/sandbox/shared_libraries.txt
 started=$(date +%s)
 worked=no
 
@@ -81,8 +82,10 @@ compiles() {
 missing_packages() {
     is_done venv "$venv_key" || "$python" -c 'import ensurepip, venv' 2>/dev/null || echo "$python_package"
     is_done queue "$queue_key" || compiles || echo gcc libc6-dev
-    # Filters the system calls of parsers. apt itself stands on it, so it is missing on other systems only.
-    ldconfig -p | grep -q 'libseccomp\.so\.2 ' || echo libseccomp2
+    # apt itself stands on libseccomp, so that is missing on other systems only.
+    grep -v '^#' "$shared_libraries" | while read -r file package; do
+        ldconfig -p | grep -qF "$file " || echo "$package"
+    done
     command -v clamd >/dev/null || echo clamav-daemon
     command -v spamassassin >/dev/null || echo spamassassin
     command -v spamd >/dev/null || echo spamd

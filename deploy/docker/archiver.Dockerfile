@@ -2,7 +2,8 @@
 #
 #   docker build -f deploy/docker/archiver.Dockerfile -t qscan-archiver:0.1.0 .
 #
-# All services are built alike: their files differ in the service's name only, which tests/deploy checks.
+# All services are built alike: their files differ in the service's name and in the Debian packages that it needs, which
+# tests/deploy checks.
 # To pin the base for good: --build-arg PYTHON_IMAGE=python:3.11-slim-bookworm@sha256:…
 # A package index of your own: --secret id=pip,src=/etc/pip.conf
 ARG PYTHON_IMAGE=python:3.11-slim-bookworm

@@ -2,7 +2,8 @@
 #
 #   docker build -f deploy/docker/unpacker.Dockerfile -t qscan-unpacker:0.1.0 .
 #
-# All services are built alike: their files differ in the service's name only, which tests/deploy checks.
+# All services are built alike: their files differ in the service's name and in the Debian packages that it needs, which
+# tests/deploy checks.
 # To pin the base for good: --build-arg PYTHON_IMAGE=python:3.11-slim-bookworm@sha256:…
 # A package index of your own: --secret id=pip,src=/etc/pip.conf
 ARG PYTHON_IMAGE=python:3.11-slim-bookworm
@@ -31,6 +32,11 @@ RUN pip wheel --no-index --no-deps --no-build-isolation --wheel-dir /wheels \
 
 # ------------------------------------------------------------------------------------------------- run
 FROM ${PYTHON_IMAGE}
+
+# Shared libraries that pip does not bring. Debian's security updates of them come with a new build (--no-cache --pull).
+RUN apt-get update \
+    && apt-get install --yes --no-install-recommends libarchive13 libseccomp2 \
+    && rm -rf /var/lib/apt/lists/*
 
 # The base brings pip; what runs here installs nothing. There is no compiler in it.
 RUN rm -rf /usr/local/lib/python3.11/site-packages/* /usr/local/lib/python3.11/ensurepip /usr/local/bin/pip* \

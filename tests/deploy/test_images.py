@@ -12,6 +12,7 @@ import pytest
 
 from qscan_kit.health import Health, HealthServer
 from qscan_spam import spamd_command
+from qscan_unpacker.sandbox import shared_libraries
 from tests.deploy.house import (
     DOCKER,
     ROOT,
@@ -30,6 +31,16 @@ IMAGES = sorted(file.name.removesuffix(".Dockerfile") for file in DOCKER.glob("*
 OURS = sorted(house())
 
 
+DEBIAN_PACKAGES = {"unpacker": [library.package for library in shared_libraries.needed()]}
+"""What each service needs of Debian beside what is in the base: the list that `make setup` goes by, too."""
+_INSTALLING = """
+# Shared libraries that pip does not bring. Debian's security updates of them come with a new build (--no-cache --pull).
+RUN apt-get update \\
+    && apt-get install --yes --no-install-recommends {} \\
+    && rm -rf /var/lib/apt/lists/*
+"""
+
+
 def _words(word: str, of: list[tuple[str, str]]) -> list[str]:
     return [rest for name, rest in of if name == word]
 
@@ -42,11 +53,15 @@ def test_there_is_an_image_for_every_service():
 
 @pytest.mark.parametrize("service", OURS)
 def test_services_are_built_alike(service):
-    """Their files differ in names (and the unpacker's in its port), so whoever has read one has read all."""
+    """Their files differ in names, in Debian's packages and (the unpacker's) in the port: who knows one knows all."""
     expected = (DOCKER / "policy.Dockerfile").read_text("utf-8").replace("policy", service)
     expected = expected.replace("QSCAN_POLICY_", f"QSCAN_{service.upper().replace('-', '_')}_")
     if service == "unpacker":
         expected = expected.replace("QSCAN_UNPACKER_HEALTH_", "QSCAN_UNPACKER_HTTP_").replace("8081", "8080")
+    if packages := DEBIAN_PACKAGES.get(service):
+        before = "\n# The base brings pip; "
+        assert expected.count(before) == 1
+        expected = expected.replace(before, _INSTALLING.format(" ".join(packages)) + before)
     assert (DOCKER / f"{service}.Dockerfile").read_text("utf-8") == expected
 
 
@@ -86,11 +101,13 @@ def test_nothing_is_installed_but_what_is_locked(service):
 
 @pytest.mark.parametrize("service", OURS)
 def test_neither_pip_nor_compiler_in_what_runs(service):
-    """pip comes with the base and is removed; nothing is installed in the last stage."""
+    """pip comes with the base and is removed; what is installed in the last stage are Debian's packages it needs."""
     runs = " ".join(_words("RUN", final_stage(service)))
     assert "rm -rf /usr/local/lib/python3.11/site-packages/*" in runs
     assert "/usr/local/bin/pip*" in runs
-    assert not re.search(r"apt|pip (install|download)|gcc|\bcc\b", runs)
+    installed = re.findall(r"apt-get install ([^&]*)", runs)
+    assert [words.split()[2:] for words in installed] == [DEBIAN_PACKAGES.get(service)] * (service in DEBIAN_PACKAGES)
+    assert not re.search(r"pip (install|download)|gcc|\bcc\b", runs)
     assert _words("COPY", final_stage(service)) == ["--from=build /opt/qscan /opt/qscan"]
 
 
