@@ -213,6 +213,15 @@ def test_claimed_archives_are_searched_to_their_end() -> None:
     assert kinds(content, declared="application/zip") == (ZIP,)
 
 
+@pytest.mark.parametrize("container", [bytes.fromhex("d0cf11e0a1b11ae1") + bytes(504), tar(), rar4_of(("a", b"x"))])
+def test_zips_that_containers_hold(container: bytes) -> None:
+    """Word keeps its theme as a zip inside of a document: that is no second reading of the file."""
+    (kind,) = kinds(container)
+    assert kinds(container + SMALL_ZIP + bytes(700)) == (kind,)
+    assert set(kinds(container + SMALL_ZIP)) == {kind, ZIP}
+    assert set(kinds(container + SMALL_ZIP + bytes(700), "a.zip")) == {kind, ZIP}
+
+
 def test_lzma_by_name() -> None:
     """LZMA with unusual properties is taken for what it is only where the name says so."""
     filters = [{"id": lzma.FILTER_LZMA1, "lc": 0, "lp": 2, "pb": 0, "dict_size": 1 << 16}]

@@ -102,15 +102,16 @@ def recognise(content: memoryview, *, declared: str, names: Sequence[str]) -> tu
     head = bytes(content[:_HEAD_BYTES])
     lowered = [name.lower() for name in names]
     kinds = _by_start(content, head, declared, lowered)
-    exclusive = any(kind is not ContainerKind.PDF for kind in kinds)
-    if b"%PDF-" in head:
-        kinds.append(ContainerKind.PDF)
     if is_unsupported(content, head):
         kinds.append(ContainerKind.UNSUPPORTED)
-    if ContainerKind.ZIP not in kinds and _ends_as_zip(content):
+    # A container holds others as they are: office files of old have zips in them. They are found when it is opened.
+    exclusive = bool(kinds)
+    if b"%PDF-" in head:
+        kinds.append(ContainerKind.PDF)
+    claimed = declared in _ARCHIVE_TYPES or any(name.endswith(_ARCHIVE_SUFFIXES) for name in lowered)
+    if ContainerKind.ZIP not in kinds and _ends_as_zip(content, at_the_very_end=exclusive and not claimed):
         kinds.append(ContainerKind.ZIP)
     if not exclusive:
-        claimed = declared in _ARCHIVE_TYPES or any(name.endswith(_ARCHIVE_SUFFIXES) for name in lowered)
         kinds.extend(kind for kind in _embedded(content, head, whole=claimed) if kind not in kinds)
     return tuple(kinds)
 
@@ -161,7 +162,7 @@ def _is_cms(head: bytes, declared: str, names: Sequence[str]) -> bool:
     return head[:5] == b"-----" and head.startswith(_CMS_PEM)
 
 
-def _ends_as_zip(content: memoryview) -> bool:
+def _ends_as_zip(content: memoryview, *, at_the_very_end: bool) -> bool:
     """Whether an end record that can be one is where readers look for it, however the file begins."""
     start = max(len(content) - _END_SEARCH_BYTES, 0)
     tail = bytes(content[start:])
@@ -169,8 +170,9 @@ def _ends_as_zip(content: memoryview) -> bool:
     for _ in range(_MAX_LOCAL_PROBES):
         if found < 0:
             return False
-        size, offset = unpack_from("<II", tail, found + 12)
-        if size <= start + found or _ZIP64 in {size, offset}:
+        size, offset, comment_bytes = unpack_from("<IIH", tail, found + 12)
+        fits = size <= start + found or _ZIP64 in {size, offset}
+        if fits and (not at_the_very_end or found + END_RECORD_BYTES + comment_bytes == len(tail)):
             return True
         found = tail.rfind(END_RECORD, 0, found)
     return True

@@ -275,5 +275,10 @@ _set_option: Final = _function(
     "read_set_option", (ctypes.c_void_p, ctypes.c_char_p, ctypes.c_char_p, ctypes.c_char_p), ctypes.c_int
 )
 
+_iconv_open: Final = ctypes.CDLL(None).iconv_open
+_iconv_open.argtypes, _iconv_open.restype = (ctypes.c_char_p, ctypes.c_char_p), ctypes.c_void_p
+_JAPANESE: Final = _iconv_open(b"UTF-8", b"CP932")
+"""Kept open, so that the tables are there when an lha asks for them: in the sandbox no file can be read."""
+
 # Names in UTF-16 are converted to the locale's characters; without a locale they would be lost.
 locale.setlocale(locale.LC_CTYPE, "C.UTF-8")
