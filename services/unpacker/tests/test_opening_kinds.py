@@ -205,6 +205,11 @@ def test_cms_by_declaration(names: tuple[str, ...], declared: str) -> None:
     assert kinds(b"MIIB some base64", *names, declared=declared) == (CMS,)
 
 
+def test_a_lie_about_cms() -> None:
+    """The name of S/MIME does not keep anything else from being found."""
+    assert set(kinds(JPEG + rar5_of(("a", b"x")) + bytes(100_000), "smime.p7m")) == {CMS, ARCHIVE}
+
+
 def test_claimed_archives_are_searched_to_their_end() -> None:
     """Behind 4 MiB of junk nobody looks for an archive, unless the name or type says that there is one."""
     content = bytes(5 * 1024 * 1024) + SMALL_ZIP + bytes(100_000)

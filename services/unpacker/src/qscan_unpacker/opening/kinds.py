@@ -105,7 +105,7 @@ def recognise(content: memoryview, *, declared: str, names: Sequence[str]) -> tu
     if is_unsupported(content, head):
         kinds.append(ContainerKind.UNSUPPORTED)
     # A container holds others as they are: office files of old have zips in them. They are found when it is opened.
-    exclusive = bool(kinds)
+    exclusive = any(kind is not ContainerKind.CMS for kind in kinds) or _begins_as_cms(head)
     if b"%PDF-" in head:
         kinds.append(ContainerKind.PDF)
     claimed = declared in _ARCHIVE_TYPES or any(name.endswith(_ARCHIVE_SUFFIXES) for name in lowered)
@@ -153,8 +153,10 @@ def _by_start(content: memoryview, head: bytes, declared: str, names: Sequence[s
 
 
 def _is_cms(head: bytes, declared: str, names: Sequence[str]) -> bool:
-    if declared in _CMS_TYPES or any(name.endswith(_CMS_SUFFIXES) for name in names):
-        return True
+    return declared in _CMS_TYPES or any(name.endswith(_CMS_SUFFIXES) for name in names) or _begins_as_cms(head)
+
+
+def _begins_as_cms(head: bytes) -> bool:
     if head[:1] == b"\x30":
         length = head[1:2]
         skip = 2 + (length[0] & 0x7F if length and length[0] & 0x80 else 0)
