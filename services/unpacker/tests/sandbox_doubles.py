@@ -160,6 +160,21 @@ def allocate(content: memoryview, request: OpenRequest) -> Iterator[Event]:
     yield Member(("a",), pieces())
 
 
+def abort_without_memory(content: memoryview, request: OpenRequest) -> Iterator[Event]:
+    """Take memory and use it, and then do what C++ does when there is no more."""
+
+    def pieces() -> Iterator[bytes]:
+        kept: list[bytes] = []
+        try:
+            while True:
+                kept.append(b"x" * 10_000_000)
+        except MemoryError:
+            os.abort()
+        yield kept[0]
+
+    yield Member(("a",), pieces())
+
+
 def flood(content: memoryview, request: OpenRequest) -> Iterator[Event]:
     """Well-formed frames without end that no opener sends: what took the child over says that members begin."""
     yield tell("before")
@@ -313,7 +328,21 @@ def secrets(content: memoryview, request: OpenRequest) -> Iterator[Event]:
 
 _ALL: tuple[Opener, ...] = (
     *(echo, everything, endless_bytes, endless_members, many_notes, unknown_note, strange_texts, raises),
-    *(crash, abort, leave, spin, half_a_second, hang, allocate, flood, garbage, huge_frame, answers_twice, who),
+    *(
+        crash,
+        abort,
+        abort_without_memory,
+        leave,
+        spin,
+        half_a_second,
+        hang,
+        allocate,
+        flood,
+        garbage,
+        huge_frame,
+        answers_twice,
+        who,
+    ),
     *(ordinary_work, refusals, death, secrets),
 )
 OPENERS: dict[str, Opener] = {getattr(double, "__name__", ""): double for double in _ALL}

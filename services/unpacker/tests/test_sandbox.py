@@ -136,6 +136,7 @@ def test_whatever_a_child_does_the_container_gets_its_end(
     [
         ("crash", FAILED, "unpacker killed by SIGSEGV"),
         ("allocate", OVER_BUDGET, "budget.memory"),
+        ("abort_without_memory", OVER_BUDGET, "budget.memory"),
         ("raises", FAILED, "KeyError"),
     ],
 )

@@ -146,7 +146,9 @@ class Forkserver:
                 self._selector.unregister(ended.leash)
             exit_code = os.waitstatus_to_exitcode(status)
             with suppress(OSError):
-                ended.leash.send(leash.encode(leash.Exited(exit_code, usage.ru_utime + usage.ru_stime)))
+                ended.leash.send(
+                    leash.encode(leash.Exited(exit_code, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024))
+                )
             ended.leash.close()
 
     def _kill_all(self) -> None:

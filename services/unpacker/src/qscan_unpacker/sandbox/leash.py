@@ -62,10 +62,16 @@ class Used(Struct, frozen=True, tag=True):
 
 
 class Exited(Struct, frozen=True, tag=True):
-    """The child has ended and is reaped; the last packet. `exit_code`: negative for a signal."""
+    """The child has ended and is reaped; the last packet.
+
+    Attributes:
+        exit_code: negative for a signal.
+        peak_memory_bytes: the most that it had at a time, in memory.
+    """
 
     exit_code: int
     cpu_s: float
+    peak_memory_bytes: int
 
 
 def cpu_limit_s(cpu_s: float) -> int:

@@ -99,7 +99,7 @@ class Sandbox:
 
     def session(self) -> Session:
         """The sandbox of one message. Costs nothing until it opens a container."""
-        return Session(self._fork, self._opening_timeout_s)
+        return Session(self._fork, self._opening_timeout_s, self._config.memory_bytes)
 
     async def health(self) -> Health:
         """Whether containers can be opened now. Starts a forkserver that has died, so that it is ready again."""

@@ -6,9 +6,11 @@ import signal
 import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
+from enum import StrEnum
 from typing import Self
 
 from qscan_contracts.vocabulary import UnscannedReason
+from qscan_kit import metrics
 from qscan_kit.log import get_logger
 from qscan_unpacker.dissection.holding import FileContent, HeldContent
 from qscan_unpacker.opening.members import PIECE_BYTES, OpenRequest
@@ -22,9 +24,32 @@ MAX_CHILDREN = 4
 MAX_LOG_LINES = 5
 """Of one message: a thousand containers that fail alike say no more."""
 
+_MUCH_MEMORY = 0.6
+"""A child that died with so much of its memory in use ran out of it: what it asked for last did not fit any more."""
 _ALL_SEALS = fcntl.F_SEAL_WRITE | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_SEAL
 
 _log = get_logger()
+
+
+class ChildEnd(StrEnum):
+    """How a child ended, as the metrics count it."""
+
+    DONE = "done"
+    """Its message is over."""
+    STOPPED = "stopped"
+    """The service has seen enough, for instance of a bomb."""
+    PROCESSOR_TIME = "processor_time"
+    TOOK_TOO_LONG = "took_too_long"
+    CRASHED = "crashed"
+    KILLED = "killed"
+    """By somebody else: most likely the machine, or the container, had no memory left."""
+    FORBIDDEN_CALL = "forbidden_call"
+    LEFT = "left"
+    """It ended by itself before its message was over."""
+    NONSENSE = "nonsense"
+    """It said what no child of ours says."""
+    NO_FORKSERVER = "no_forkserver"
+    """It went with its forkserver, which was killed or crashed."""
 
 
 class SandboxUnavailableError(Exception):
@@ -46,15 +71,17 @@ class Session:
     container has taken over can lie about those behind it, of the same message; nothing else is in its reach.
     """
 
-    def __init__(self, fork: Callable[[float, float], Tether], timeout_s: float) -> None:
+    def __init__(self, fork: Callable[[float, float], Tether], timeout_s: float, memory_bytes: int) -> None:
         """Nothing is forked yet.
 
         Args:
             fork: gives a child with so many seconds of processor time, and waits for it until some moment of the
                 monotonic clock. Raises SandboxUnavailableError.
             timeout_s: for all containers together, by the clock on the wall, from the first one on.
+            memory_bytes: what each child may use.
         """
         self._fork, self._timeout_s = fork, timeout_s
+        self._much_memory_bytes = int(memory_bytes * _MUCH_MEMORY)
         self._deadline_s = 0.0
         self._child: Tether | None = None
         self._children = 0
@@ -67,7 +94,7 @@ class Session:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._end_child()
+        self._end_child(ChildEnd.DONE)
 
     @property
     def cpu_s_used(self) -> float:
@@ -89,6 +116,7 @@ class Session:
         try:
             yield from self._replies(content, request, cpu_s, replying)
         except _CannotGoOnError as error:
+            metrics.CONTAINERS.labels(request.kind, error.reason).inc()
             if self._may_log():
                 _log.warning("container not opened", kind=request.kind, bytes=content.size, detail=error.detail)
             if replying.in_member:
@@ -113,16 +141,22 @@ class Session:
                 else:
                     yield reply
         except EndedError:
-            raise self._how_it_ended(self._end_child(EXIT_GRACE_S)) from None
+            raise self._how_it_ended(self._end_child(grace_s=EXIT_GRACE_S)) from None
         except TakesTooLongError:
+            self._end_child(ChildEnd.TOOK_TOO_LONG)
             raise _CannotGoOnError(UnscannedReason.UNPACKER_FAILED, "opening took longer than allowed") from None
         except (BrokenFrameError, LyingChildError) as error:
+            self._end_child(ChildEnd.NONSENSE)
             raise _CannotGoOnError(UnscannedReason.UNPACKER_FAILED, f"unpacker said nonsense: {error}") from None
         except OSError as error:
             raise _CannotGoOnError(UnscannedReason.UNPACKER_FAILED, error.strerror or type(error).__name__) from error
+        except GeneratorExit:
+            metrics.CONTAINERS.labels(request.kind, "stopped").inc()
+            raise
         finally:
             if done is None:
-                self._end_child()
+                self._end_child(ChildEnd.STOPPED)
+        metrics.CONTAINERS.labels(request.kind, done.reason or "opened").inc()
         if done.where and self._may_log():
             _log.error("opener failed", kind=request.kind, bytes=content.size, error=done.detail, where=done.where)
         yield done
@@ -131,14 +165,15 @@ class Session:
         """The living child, or a new one, with so much processor time. Raises _CannotGoOnError."""
         if cpu_s <= 0:
             raise _CannotGoOnError(UnscannedReason.OVER_BUDGET, "budget.seconds")
-        if self._child is not None and not self._child.has_more_to_say():
+        if self._child is not None and self._child.has_more_to_say():
+            self._end_child(ChildEnd.NONSENSE)
+        if self._child is not None:
             try:
                 self._child.allow(cpu_s)
             except EndedError:
-                pass
+                self._end_child()
             else:
                 return self._child
-        self._end_child()
         if self._children >= MAX_CHILDREN:
             raise _CannotGoOnError(UnscannedReason.UNPACKER_FAILED, f"{MAX_CHILDREN} unpackers died of this message")
         self._children += 1
@@ -146,14 +181,18 @@ class Session:
             self._child = self._fork(cpu_s, deadline_s)
         except SandboxUnavailableError as error:
             raise _CannotGoOnError(UnscannedReason.UNPACKER_FAILED, str(error)) from error
+        metrics.SANDBOX_CHILDREN_LIVING.inc()
         self._allowed_s = cpu_limit_s(cpu_s)
         return self._child
 
-    def _end_child(self, grace_s: float = 0) -> Exited | None:
+    def _end_child(self, end: ChildEnd | None = None, grace_s: float = 0) -> Exited | None:
+        """Kill the child if there is one; without `end`, because it has ended by itself or should have."""
         if self._child is None:
             return None
         exited = self._child.end(grace_s)
         self._child = None
+        metrics.SANDBOX_CHILDREN_LIVING.dec()
+        metrics.SANDBOX_CHILDREN.labels(end or self._end_of(exited)).inc()
         self._cpu_s_of_ended += self._cpu_s_of_child if exited is None else exited.cpu_s
         self._cpu_s_of_child = 0.0
         return exited
@@ -162,18 +201,28 @@ class Session:
         self._log_lines += 1
         return self._log_lines <= MAX_LOG_LINES
 
-    def _how_it_ended(self, exited: Exited | None) -> _CannotGoOnError:
+    def _end_of(self, exited: Exited | None) -> ChildEnd:
         if exited is None:
-            return _CannotGoOnError(UnscannedReason.UNPACKER_FAILED, "unpacker and its forkserver have gone")
+            return ChildEnd.NO_FORKSERVER
         number = -exited.exit_code
         # SIGKILL comes behind a SIGXCPU that was held off, and from a machine without memory.
         if number == signal.SIGXCPU or (number == signal.SIGKILL and exited.cpu_s >= self._allowed_s):
+            return ChildEnd.PROCESSOR_TIME
+        if number <= 0:
+            return ChildEnd.LEFT
+        return {signal.SIGSYS: ChildEnd.FORBIDDEN_CALL, signal.SIGKILL: ChildEnd.KILLED}.get(number, ChildEnd.CRASHED)
+
+    def _how_it_ended(self, exited: Exited | None) -> _CannotGoOnError:
+        end = self._end_of(exited)
+        if exited is None:
+            return _CannotGoOnError(UnscannedReason.UNPACKER_FAILED, "unpacker and its forkserver have gone")
+        if end is ChildEnd.PROCESSOR_TIME:
             return _CannotGoOnError(UnscannedReason.OVER_BUDGET, "budget.seconds")
-        if number == signal.SIGSYS:
+        if end is ChildEnd.FORBIDDEN_CALL:
             return _CannotGoOnError(UnscannedReason.UNPACKER_FAILED, "unpacker tried a forbidden system call")
-        if number > 0:
-            return _CannotGoOnError(UnscannedReason.UNPACKER_FAILED, f"unpacker killed by {_name(number)}")
-        return _CannotGoOnError(UnscannedReason.UNPACKER_FAILED, f"unpacker ended with status {exited.exit_code}")
+        if end is ChildEnd.LEFT:
+            return _CannotGoOnError(UnscannedReason.UNPACKER_FAILED, f"unpacker ended with status {exited.exit_code}")
+        return _CannotGoOnError(UnscannedReason.UNPACKER_FAILED, f"unpacker killed by {_name(-exited.exit_code)}")
 
 
 def _name(number: int) -> str:
