@@ -234,7 +234,7 @@ BREACHES = [
     (wrong_digest, "digest"),
     (decoded_elsewhere, "which is elsewhere"),
     (unknown_defect, "not in the catalogue"),
-    (defect_beyond, "which has"),
+    (defect_beyond, "the message has"),
     (silent_loss, "no report says so"),
     (reported("9", Unscanned.because(UnscannedReason.BOMB)), "which there is not"),
     (reported("1", Clean()), "the unpacker reports"),

@@ -206,7 +206,7 @@ def _contents(dissection: Dissection, raw: bytes) -> Iterator[str]:
             yield f"{component.path} is at [{component.offset}, {end}), the message has {len(raw)} bytes"
         around = at_path.get(ComponentPath(component.parent or ""), at_path[RAW_PATH])
         if component.origin is Origin.DECODED and not _lies_in(component, around):
-            yield f"{component.path} is at [{component.offset}, {end}), decoded from {around.path!r}, which is elsewhere"
+            yield f"{component.path} at [{component.offset}, {end}) is decoded from {around.path!r}, which is elsewhere"
 
 
 def _lies_in(component: Component, around: Component) -> bool:
@@ -219,17 +219,16 @@ def _lies_in(component: Component, around: Component) -> bool:
 
 
 def _defects(dissection: Dissection, raw: bytes) -> Iterator[str]:
-    """Each defect is in the catalogue, and its place in the content that it names."""
-    sizes = {one.component.path: one.component.size for one in dissection.found} | {RAW_PATH: len(raw)}
+    """Each defect is in the catalogue, and its place in the message where it is in that.
+
+    A multipart that is decoded as a whole is held and no component, so of places in that nothing is known here.
+    """
     for defect in dissection.defects:
         if defect.id not in CATALOGUE:
             yield f"the defect {defect.id} is not in the catalogue"
-        size = sizes.get(defect.within)
-        if size is None:
-            if defect.offset < 0 or defect.length < 0:
-                yield f"{defect.id} is at {defect.offset}+{defect.length}"
-        elif not (0 <= defect.offset <= defect.offset + defect.length <= size):
-            yield f"{defect.id} is at {defect.offset}+{defect.length} of {defect.within!r}, which has {size} bytes"
+        end = defect.offset + defect.length
+        if not 0 <= defect.offset <= end or (defect.within == RAW_PATH and end > len(raw)):
+            yield f"{defect.id} is at [{defect.offset}, {end}) of {defect.within!r}, the message has {len(raw)} bytes"
 
 
 def _reports(dissection: Dissection) -> Iterator[str]:

@@ -6,7 +6,7 @@ from random import Random
 from tests.corpus.fuzzing import grammar
 from tests.corpus.fuzzing.grammar import BOUNDARIES, LINE_ENDS, mutated_tokens
 
-MAX_BYTES = 32_768
+MAX_BYTES = 16_384
 Mutation = Callable[[bytes, Random], bytes]
 
 
