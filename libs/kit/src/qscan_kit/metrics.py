@@ -65,6 +65,37 @@ MESSAGES_REFUSED = _counter(
 MESSAGE_SECONDS = _seconds("qscan_message_seconds", "From the request to the answer.")
 MESSAGES_IN_FLIGHT = _gauge("qscan_messages_in_flight", "Messages being scanned now.")
 COMPONENTS = _counter("qscan_components", "Components found by the dissector.", origin=Origin)
+CONTAINERS = _counter(
+    "qscan_containers",
+    "Containers that were given to the sandbox, by how that ended.",
+    kind=("archive", "cms", "compressed", "ole", "pdf", "rtf", "tnef", "zip"),
+    outcome=("opened", "stopped", *UnscannedReason),
+)
+OPENING_SECONDS = _seconds(
+    "qscan_opening_seconds", "Opening all containers of a message that has some, waiting for a place included."
+)
+SANDBOX_CHILDREN = _counter(
+    "qscan_sandbox_children",
+    "Processes that opened containers of one message, by how they ended.",
+    end=(
+        "crashed",
+        "done",
+        "forbidden_call",
+        "killed",
+        "left",
+        "no_forkserver",
+        "nonsense",
+        "processor_time",
+        "stopped",
+        "took_too_long",
+    ),
+)
+SANDBOX_CHILDREN_LIVING = _gauge(
+    "qscan_sandbox_children_living", "Processes that are opening containers now, each of another message."
+)
+SANDBOX_STARTS = _counter(
+    "qscan_sandbox_starts", "Starts of the forkserver of the sandbox, also those that failed; it is started once."
+)
 JOBS = _counter(
     "qscan_jobs",
     "Requests to scanning services, by how they ended.",

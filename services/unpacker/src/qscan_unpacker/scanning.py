@@ -12,6 +12,7 @@ from typing import TypeVar
 from qscan_contracts.envelope import Envelope
 from qscan_contracts.ids import ScanId
 from qscan_contracts.intake import ScanAnswer
+from qscan_contracts.reports import Unscanned
 from qscan_contracts.vocabulary import Disposition, Effects
 from qscan_kit import metrics, telemetry
 from qscan_kit.errors import BusUnavailableError
@@ -139,7 +140,7 @@ class Scanner:
                 dissector = self._dissector(raw, holding)
                 await self._in_thread(dissector.dissect)
             if dissector.has_containers:
-                with telemetry.tracer().start_as_current_span("open containers"):
+                with telemetry.tracer().start_as_current_span("open containers"), metrics.OPENING_SECONDS.time():
                     await self._in_thread(lambda: self._open_containers(dissector))
             dissection = dissector.dissection
             span.set_attribute("qscan.components", len(dissection.found) + len(dissection.unopened))
@@ -220,6 +221,9 @@ def _account(request: ScanRequest, result: ScanAnswer, dissection: Dissection) -
     metrics.MESSAGE_SECONDS.observe(result.timing_ms["total"] / 1000)
     for one in dissection.found:
         metrics.COMPONENTS.labels(one.component.origin).inc()
+    for report in dissection.reports:
+        if isinstance(report.outcome, Unscanned):
+            metrics.ENGINE_REPORTS.labels(report.engine, "unscanned", report.outcome.reason).inc()
     _log.info(
         "message",
         scan_id=result.scan_id,

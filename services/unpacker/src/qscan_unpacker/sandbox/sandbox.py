@@ -11,6 +11,7 @@ from typing import Self
 
 import msgspec
 
+from qscan_kit import metrics
 from qscan_kit.errors import QscanError, SettingsError
 from qscan_kit.health import Health
 from qscan_kit.log import get_logger
@@ -139,6 +140,7 @@ class Sandbox:
         if time.monotonic() < self._not_before_s:
             raise SandboxUnavailableError(self._why_not)
         self._starts += 1
+        metrics.SANDBOX_STARTS.inc()
         try:
             self._forkserver = _Forkserver(self._config)
         except (SandboxError, SettingsError) as error:
