@@ -51,6 +51,7 @@ class Judgement:
             f"=== {case.id}: {self.outcome}",
             *(f"  what it does: {why}" for why in case.why),
             *(f"  lacking: {lack}" for lack in self.lacking),
+            *(f"  {line}" for line in self.dissected.crash.splitlines()),
             *(f"  qscan: unscanned, {what}" for what in self.dissected.unscanned),
             f"  qscan: {self._qscan()}",
         ]
@@ -87,7 +88,7 @@ def judge(case: Case, seen: Mapping[str, Seen], dissection: Dissected) -> Judgem
         if not any(payload in content for content in dissection.contents.values())
     ]
     if dissection.crash:
-        lacking.append(f"the dissector crashed: {dissection.crash}")
+        lacking.append(f"the dissector crashed with {dissection.crash.splitlines()[-1]}")
     lacking += [f"name {name!r} is no candidate" for name in case.names if name not in dissection.names]
     candidates = {_squeezed(name) for name in dissection.names}
     for reader, one in seen.items():

@@ -227,6 +227,30 @@ def _lines(text: str) -> Iterable[str]:
     return (text[at : at + 76] for at in range(0, len(text), 76))
 
 
+# ------------------------------------------------------------------------------------- messages and PGP
+
+
+def message(data: bytes) -> str:
+    """A message of its own with the payload in it, in base64 as a whole."""
+    return _base64(b"Subject: inner\r\nMIME-Version: 1.0\r\n" + _part(data))
+
+
+def message_text(data: bytes) -> str:
+    """A message of one text, in base64 as a whole."""
+    return _base64(b"Subject: inner\r\nFrom: inner@example.org\r\nMIME-Version: 1.0\r\n\r\n" + data)
+
+
+def pgp_literal(data: bytes) -> str:
+    """An OpenPGP message (RFC 9580 §5.9) that is neither encrypted nor signed: armoured literal data."""
+    literal = b"b\x08evil.bin\0\0\0\0" + data
+    return _base64(b"\xcb\xff" + struct.pack(">I", len(literal)) + literal)
+
+
+def folded(data: bytes) -> str:
+    """Base64 whose lines go on behind a space, as those of calendars and cards do (RFC 5545 §3.1)."""
+    return _base64(data).replace("\n", "\n ")
+
+
 # ------------------------------------------------------------------------------------------------- nests
 
 
