@@ -83,6 +83,7 @@ SANDBOX_CHILDREN = _counter(
         "forbidden_call",
         "killed",
         "left",
+        "memory",
         "no_forkserver",
         "nonsense",
         "processor_time",

@@ -20,9 +20,9 @@ from qscan_kit.log import get_logger
 from qscan_unpacker.answering import answer
 from qscan_unpacker.contents import Contents
 from qscan_unpacker.dissection.budget import Budget, Limits
-from qscan_unpacker.dissection.holding import Holding
 from qscan_unpacker.dissection.collecting import Dissection
 from qscan_unpacker.dissection.dissector import Dissector
+from qscan_unpacker.dissection.holding import Holding
 from qscan_unpacker.domain.aggregation import Failure
 from qscan_unpacker.domain.decision import Decision, Facts, decide
 from qscan_unpacker.domain.edits import edits

@@ -39,6 +39,8 @@ class ChildEnd(StrEnum):
     STOPPED = "stopped"
     """The service has seen enough, for instance of a bomb."""
     PROCESSOR_TIME = "processor_time"
+    MEMORY = "memory"
+    """It crashed with nearly all the memory that it may have in use."""
     TOOK_TOO_LONG = "took_too_long"
     CRASHED = "crashed"
     KILLED = "killed"
@@ -210,19 +212,27 @@ class Session:
             return ChildEnd.PROCESSOR_TIME
         if number <= 0:
             return ChildEnd.LEFT
-        return {signal.SIGSYS: ChildEnd.FORBIDDEN_CALL, signal.SIGKILL: ChildEnd.KILLED}.get(number, ChildEnd.CRASHED)
+        if number == signal.SIGSYS:
+            return ChildEnd.FORBIDDEN_CALL
+        if number == signal.SIGKILL:
+            return ChildEnd.KILLED
+        return ChildEnd.MEMORY if exited.peak_memory_bytes >= self._much_memory_bytes else ChildEnd.CRASHED
 
     def _how_it_ended(self, exited: Exited | None) -> _CannotGoOnError:
-        end = self._end_of(exited)
         if exited is None:
             return _CannotGoOnError(UnscannedReason.UNPACKER_FAILED, "unpacker and its forkserver have gone")
-        if end is ChildEnd.PROCESSOR_TIME:
-            return _CannotGoOnError(UnscannedReason.OVER_BUDGET, "budget.seconds")
-        if end is ChildEnd.FORBIDDEN_CALL:
-            return _CannotGoOnError(UnscannedReason.UNPACKER_FAILED, "unpacker tried a forbidden system call")
-        if end is ChildEnd.LEFT:
-            return _CannotGoOnError(UnscannedReason.UNPACKER_FAILED, f"unpacker ended with status {exited.exit_code}")
-        return _CannotGoOnError(UnscannedReason.UNPACKER_FAILED, f"unpacker killed by {_name(-exited.exit_code)}")
+        match self._end_of(exited):
+            case ChildEnd.PROCESSOR_TIME:
+                return _CannotGoOnError(UnscannedReason.OVER_BUDGET, "budget.seconds")
+            case ChildEnd.MEMORY:
+                return _CannotGoOnError(UnscannedReason.OVER_BUDGET, "budget.memory")
+            case ChildEnd.FORBIDDEN_CALL:
+                detail = "unpacker tried a forbidden system call"
+            case ChildEnd.LEFT:
+                detail = f"unpacker ended with status {exited.exit_code}"
+            case _:
+                detail = f"unpacker killed by {_name(-exited.exit_code)}"
+        return _CannotGoOnError(UnscannedReason.UNPACKER_FAILED, detail)
 
 
 def _name(number: int) -> str:
