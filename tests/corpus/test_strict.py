@@ -8,8 +8,8 @@ import pytest
 from hypothesis import HealthCheck, given, note, settings
 from hypothesis import strategies as st
 
+from tests.corpus import strict_mail
 from tests.corpus.dissecting import Dissect, Dissected
-from tests.corpus.strict_mail import Mail, mails
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -29,8 +29,8 @@ def _nothing_to_complain_about(found: Dissected) -> None:
 
 
 @_every_form
-@given(mail=mails())
-def test_strict_messages_have_no_defect(dissected: Dissect, mail: Mail) -> None:
+@given(mail=strict_mail.mails())
+def test_strict_messages_have_no_defect(dissected: Dissect, mail: strict_mail.Mail) -> None:
     """Whatever the RFCs leave open: all contents and names are there, and nothing is noted."""
     note(mail.raw.decode("latin-1"))
     found = dissected(mail.raw)
@@ -41,7 +41,6 @@ def test_strict_messages_have_no_defect(dissected: Dissect, mail: Mail) -> None:
     assert {leaf.name for leaf in mail.leaves if leaf.name} <= found.names
 
 
-_contents = st.binary(max_size=400).map(b"\1 no archive: ".__add__)
 _words = st.text(string.ascii_letters + "äöü€日本 ", min_size=1, max_size=40).filter(str.strip)
 
 
@@ -51,7 +50,7 @@ _words = st.text(string.ascii_letters + "äöü€日本 ", min_size=1, max_size
     html=st.none() | _words,
     charset=st.sampled_from(["utf-8", "utf-16"]),
     encoding=st.sampled_from(["base64", "quoted-printable"]),
-    files=st.lists(st.tuples(_contents, _words, st.booleans()), max_size=4),
+    files=st.lists(st.tuples(strict_mail.files, _words, st.booleans()), max_size=4),
     attached=st.booleans(),
     policy=st.sampled_from([email.policy.SMTP, email.policy.default, email.policy.SMTP.clone(max_line_length=998)]),
 )
