@@ -47,6 +47,7 @@ _TEXTS = (
     "application/javascript",
     "application/hta",
 )
+_WALKED = ("message/rfc822", "message/global", "message/news")
 _HEAD_BYTES = 8 * 1024
 
 
@@ -134,7 +135,8 @@ class Dissector:
             further = component.origin not in {Origin.MEMBER, Origin.DECODED}
             source = self._walk.source(content, path)
             self._walk.add([Entity(source, path, path, depth, 0, content.size, is_message=True, further=further)])
-        if _may_be_text(component, head):
+        # The inside of a message has been walked, text by text.
+        if _may_be_text(component, head) and not component.content_type.startswith(_WALKED):
             try:
                 for wrapped in wrapped_files(view):
                     self._unwrap(found, wrapped)

@@ -4,7 +4,13 @@ import re
 from collections.abc import Iterator
 
 from qscan_unpacker.dissection.headers import MIME_FIELDS, Field, Header
-from qscan_unpacker.dissection.structured import KNOWN_ENCODINGS, Structured, parse_structured, unfolded
+from qscan_unpacker.dissection.structured import (
+    KNOWN_ENCODINGS,
+    Structured,
+    has_unclosed_comment,
+    parse_structured,
+    unfolded,
+)
 
 _STRUCTURED = MIME_FIELDS - {b"mime-version"}
 _UNSTRUCTURED_LIMIT = {b"date": 100, b"mime-version": 100, b"resent-date": 100}
@@ -47,7 +53,7 @@ def _field_defects(one: Field) -> Iterator[str]:
         yield "header.cr"
     if one.name not in _STRUCTURED:
         return
-    if b"(" in one.value and not _comments_are_closed(unfolded(one.value)):
+    if has_unclosed_comment(unfolded(one.value)):
         yield "mime.field.comment"
     yield from _structural_defects(one.name, parse_structured(one.value))
 
@@ -66,7 +72,3 @@ def _structural_defects(name: bytes, structured: Structured) -> Iterator[str]:
         yield "mime.content_type.invalid"
     if name == b"content-transfer-encoding" and structured.value not in KNOWN_ENCODINGS:
         yield "encoding.unknown"
-
-
-def _comments_are_closed(text: bytes) -> bool:
-    return text.count(b"(") == text.count(b")")

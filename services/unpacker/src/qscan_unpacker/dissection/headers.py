@@ -30,6 +30,11 @@ _LOOSE_NAMES = (b"content-type", b"content-disposition", b"content-transfer-enco
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _CACHED_NAME_BYTES = 64
 """Most names are the same few; the memory for others must not grow with what a sender makes up."""
+_GOES_ON = re.compile(
+    rb"(?:[ \t][^\n]{0,998}\n){0,3}(?:content-(?:type|transfer-encoding|disposition)|mime-version)[ \t]*+:",
+    re.IGNORECASE,
+)
+_CONTINUATION = re.compile(rb"[ \t]+[^ \t\r\n]")
 _MAX_FURTHER_BYTES = 65_536
 _MAX_ENDS = 4
 """A header that could end in more places than that is malformed anyhow, and says so."""
@@ -189,11 +194,27 @@ def other_headers(header: Header, data: bytes | memoryview, end: int) -> Iterato
         yield from _with_mime_fields(
             "header.continuation.broken", parse_header(data, start + indent, _further_end(start, end))
         )
-    if not header.fields and header.has_blank_line:
-        skipped = _BLANK_LINES.match(data, start, end)
-        if skipped is not None and skipped.end() < end:
-            later = parse_header(data, skipped.end(), _further_end(skipped.end(), end))
-            yield from _with_mime_fields("header.after_blank_line", later)
+    if header.has_blank_line:
+        yield from _across_blank_line(header, data, end)
+
+
+def _across_blank_line(header: Header, data: bytes | memoryview, end: int) -> Iterator[tuple[str, Header]]:
+    """The header as it goes on behind its empty line, for readers to whom that line is none."""
+    skipped = _BLANK_LINES.match(data, header.body_start, end)
+    at = header.body_start if skipped is None else skipped.end()
+    cut_off = header.fields and header.fields[-1].name in MIME_FIELDS and not header.fields[-1].value.strip()
+    if not (_GOES_ON.match(data, at, end) or (cut_off and _CONTINUATION.match(data, at, end))):
+        return
+    # The empty lines are left out of what is parsed, so that a folded field may go on behind them.
+    blank = b"\n\r"
+    before = bytes(data[header.start : header.body_start]).rstrip(blank)
+    rest = bytes(data[at : _further_end(at, end)])
+    text = before + b"\n" + rest if before else rest
+    later = parse_header(text, 0, len(text))
+    body_start = at + later.body_start - (len(text) - len(rest))
+    yield from _with_mime_fields(
+        "header.after_blank_line", replace(later, start=header.start, body_start=min(max(body_start, at), end), junk=())
+    )
 
 
 def _further_end(start: int, end: int) -> int:

@@ -94,8 +94,16 @@ def _parse(text: bytes) -> Structured:
 
 def without_comments(text: bytes) -> bytes:
     """`text` without its comments, nested ones too; what is quoted is none. An unclosed one goes to the end."""
-    if b"(" not in text:
-        return text
+    return _outside_comments(text)[0] if b"(" in text else text
+
+
+def has_unclosed_comment(text: bytes) -> bool:
+    """Whether a comment in `text` goes on to the end."""
+    return b"(" in text and not _outside_comments(text)[1]
+
+
+def _outside_comments(text: bytes) -> tuple[bytes, bool]:
+    """What is no comment (RFC 5322 §3.2.2), and whether all comments are closed."""
     kept: list[bytes] = []
     depth, quoted, since = 0, False, 0
     for match in _CONTROL_OF_COMMENTS.finditer(text):
@@ -111,7 +119,7 @@ def without_comments(text: bytes) -> bytes:
             since = match.end()
     if not depth:
         kept.append(text[since:])
-    return b"".join(kept)
+    return b"".join(kept), not depth
 
 
 def readings(raw: bytes) -> list[Structured]:

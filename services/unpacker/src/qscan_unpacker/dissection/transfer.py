@@ -26,6 +26,8 @@ _PADDING = re.compile(rb"=")
 _DIGIT = re.compile(rb"[A-Za-z0-9+/]")
 _NO_PLAIN_ESCAPE = re.compile(rb"=(?![0-9A-Fa-f][0-9A-Fa-f]|\r\n|\n)")
 _BAD_QUOTED = re.compile(rb"=(?![0-9A-Fa-f]{2}|[ \t]*\r?\n|[ \t]*\Z)")
+_ESCAPE = re.compile(rb"=[0-9A-Fa-f]{2}")
+_MIN_ESCAPES = 3
 _EQUALS_CR = re.compile(rb"=\r(?!\n)")
 _SOFT_BREAK = re.compile(rb"=[ \t]*(?:\r?\n|\Z)")
 _PADDED_SOFT_BREAK = re.compile(rb"=[ \t]+(?:\r?\n|\Z)")
@@ -174,6 +176,12 @@ def regular_quoted_printable(encoded: Encoded) -> Iterator[bytes]:
             raise IrregularError
         # Rule 3: white space at the end of a line was added on the way.
         yield binascii.a2b_qp(_PADDED_SOFT_BREAK.sub(b"=\n", piece))
+
+
+def looks_quoted_printable(body: Encoded) -> bool:
+    """Whether a body that says nothing of it is quoted-printable all the same: it has soft line breaks and escapes."""
+    head = bytes(body[:PIECE_BYTES])
+    return (b"=\n" in head or b"=\r\n" in head) and len(_ESCAPE.findall(head)) >= _MIN_ESCAPES
 
 
 def quoted_printable_readings() -> Readings:
