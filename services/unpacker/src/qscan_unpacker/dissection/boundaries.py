@@ -14,7 +14,11 @@ _REGULAR = re.compile(rb"[0-9A-Za-z'()+_,./:=?-]+")
 """The characters of a boundary but for the space, in which readers differ."""
 _DELIMITER_END = re.compile(rb"(--)?[ \t]*(\r?\n|\Z)")
 _REST_OF_LINE = re.compile(rb"[^\n]*\n?")
-_GUESSED = re.compile(rb"^--([!-~][ -~]{0,200}?)[ \t]{0,80}\r?\n(?=[A-Za-z-]{1,60}:|\r?\n)", re.MULTILINE)
+_GUESSED = re.compile(rb"^--([!-~][\t -~]{0,280}+)\r?\n(?=[A-Za-z-]{1,60}:|\r?\n)", re.MULTILINE)
+_DECLARED = re.compile(rb"""boundary\s*=\s*+(?:"([^"\n]{1,250})"|([^\s;"]{1,250}))""", re.IGNORECASE)
+MAX_PREFIXED = 16
+"""Of one boundary, that begin with it; a message that has more is none of a mail client."""
+_MAX_LINE_BYTES = 256
 _SEARCHED_BYTES = 256
 """Of a longer delimiter only the beginning is searched for: `re` keeps what it compiled."""
 _CR, _LF = 0x0D, 0x0A
@@ -58,7 +62,7 @@ def _readings(value: bytes) -> Iterator[bytes]:
 def guessed_boundaries(data: Buffer, start: int, end: int) -> list[bytes]:
     """What looks like a delimiter in the body of a multipart that names no boundary, or one that never appears."""
     match = _GUESSED.search(data, start, end)
-    return [match[1]] if match is not None else []
+    return [match[1].rstrip()] if match is not None else []
 
 
 @dataclass
@@ -71,7 +75,8 @@ class Division:
         preamble: (start, end).
         epilogue: (start, end), or None where the closing delimiter is missing.
         again: offset of a delimiter behind the closing one, or None: some readers go on there.
-        prefixed: offsets of lines that begin like a delimiter and go on: some readers take them for one.
+        prefixed: lines that begin like a delimiter and go on: the boundary that they would be of, and the offset of the
+            first of each. RFC 2046 §5.1.1 says to take them for one; few readers do.
     """
 
     parts: list[tuple[int, int]] = field(default_factory=list)
@@ -79,10 +84,7 @@ class Division:
     preamble: tuple[int, int] = (0, 0)
     epilogue: tuple[int, int] | None = None
     again: int | None = None
-    prefixed: list[int] = field(default_factory=list)
-
-
-_MAX_PREFIXED = 16
+    prefixed: dict[bytes, int] = field(default_factory=dict)
 
 
 def divide(
@@ -104,8 +106,8 @@ def divide(
         # Of two delimiters in a row, the line end between them belongs to the first.
         before = max(line_end, division.delimiters[-1][1]) if division.delimiters else line_end
         if not exact:
-            if len(division.prefixed) < _MAX_PREFIXED:
-                division.prefixed.append(before)
+            if len(division.prefixed) <= MAX_PREFIXED:
+                division.prefixed.setdefault(_boundary_of(data, after, end), before)
             continue
         if division.epilogue is not None:
             division.again = before
@@ -127,6 +129,17 @@ def divide(
     if after_delimiter is not None and division.epilogue is None:
         division.parts.append((after_delimiter, end))
     return division
+
+
+def _boundary_of(data: Buffer, at: int, end: int) -> bytes:
+    """The boundary of the delimiter line at `at`. It may end in what only looks like white space."""
+    line = bytes(data[at + 2 : min(end, at + _MAX_LINE_BYTES)]).partition(b"\n")[0]
+    return line.rstrip(b" \t\r").removesuffix(b"--")
+
+
+def declared_boundaries(data: Buffer, start: int, end: int) -> set[bytes]:
+    """Every boundary that is written down in ``data[start:end]``."""
+    return {match[1] or match[2] for match in _DECLARED.finditer(data, start, end)}
 
 
 def _delimiters(

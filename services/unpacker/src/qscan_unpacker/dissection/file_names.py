@@ -1,5 +1,6 @@
 """Candidate file names: every name that some mail client may show or save a part under (RFC 2183, 2231, 2047)."""
 
+import itertools
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from urllib.parse import unquote_to_bytes
@@ -12,7 +13,7 @@ from qscan_unpacker.dissection.structured import Structured, unescaped, unfolded
 
 _KEYS = (b"filename", b"name")
 _PERCENT = re.compile(rb"%[0-9A-Fa-f]{2}")
-_LOOSE_NAME = re.compile(rb"""name\s*+(?:\*[0-9*]*+)?\s*+=\s*+(?=([^;]*))("[^"]*|'[^']*|[^;"]*)""", re.IGNORECASE)
+_LOOSE_NAME = re.compile(rb"""name\s*+(?:\*[0-9*]*+)?\s*+=\s*+(?=([^;]{0,1024}))("[^"]*|'[^']*|[^;"]*)""", re.IGNORECASE)
 _SAVED_AS = re.compile(r"[^/\\?*:|<>]{1,200}\.[A-Za-z0-9]{1,8}")
 _AUTHORITY = re.compile(r"^[A-Za-z][A-Za-z0-9+.-]*:(//[^/]*)?")
 _MAX_NAMES = 64
@@ -47,7 +48,7 @@ def candidate_names(
             for text in names_of(one):
                 found[CandidateName(text, source)] = None
         for raw in raw_values:
-            for match in _LOOSE_NAME.finditer(unfolded(raw)):
+            for match in itertools.islice(_LOOSE_NAME.finditer(unfolded(raw)), _MAX_NAMES):
                 for value in (match[2].strip(b"\"' \t"), match[1].replace(b'"', b"").strip()):
                     found.update((CandidateName(text, source), None) for text in name_readings(value) if text)
     if not found:

@@ -4,9 +4,17 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 
+from qscan_contracts.ids import ComponentPath
 from qscan_contracts.vocabulary import Origin
 from qscan_unpacker.dissection import transfer
-from qscan_unpacker.dissection.boundaries import Division, boundaries, divide, guessed_boundaries
+from qscan_unpacker.dissection.boundaries import (
+    MAX_PREFIXED,
+    Division,
+    boundaries,
+    declared_boundaries,
+    divide,
+    guessed_boundaries,
+)
 from qscan_unpacker.dissection.collecting import Place, SpanKind
 from qscan_unpacker.dissection.entity import Entity
 from qscan_unpacker.dissection.headers import Header
@@ -27,19 +35,23 @@ class Multiparts:
     def __init__(self, walk: Walk) -> None:
         """Add the parts to `walk`."""
         self._walk = walk
-        self._boundaries: set[bytes] = set()
+        self._declared_at: dict[bytes, tuple[ComponentPath, int]] = {}
+        """Boundaries, with the component and the offset in it where the header stands that declares them."""
 
     def divide(self, entity: Entity, header: Header, fields: StructuralFields) -> bool:
         """Divide the body by every boundary that opens something in it; whether the main reading is among these.
 
         Raises OverBudgetError.
         """
-        marks = boundaries(fields.raw_types, fields.types)[:_MAX_BOUNDARIES]
+        marks = boundaries(fields.raw_types, fields.types)
         if not fields.may_be_multipart and not marks:
             return False
         start = header.body_start
+        if len(marks) > _MAX_BOUNDARIES:
+            self._walk.note(entity, "mime.parameter.duplicate", entity.path, header.start)
+            del marks[_MAX_BOUNDARIES:]
         if fields.is_multipart:
-            self._boundary_defects(entity, start, fields, marks)
+            self._boundary_defects(entity, header, fields, marks)
             self._decoded(entity, header, fields)
         opened = list(self._opened(entity, marks, start))
         if opened and fields.is_multipart:
@@ -77,7 +89,7 @@ class Multiparts:
 
         return divide(entity.source.data, mark, start, entity.end, charge=charge, prefixes=prefixes)
 
-    def _boundary_defects(self, entity: Entity, start: int, fields: StructuralFields, marks: list[bytes]) -> None:
+    def _boundary_defects(self, entity: Entity, header: Header, fields: StructuralFields, marks: list[bytes]) -> None:
         if entity.header is not None:  # another reading of a header whose boundary was seen before
             return
         ids = []
@@ -89,13 +101,13 @@ class Multiparts:
                 ids.append("mime.boundary.over_250")
             elif len(marks[0]) > _MAX_BOUNDARY_BYTES:
                 ids.append("mime.boundary.too_long")
-            if marks[0] in self._boundaries:
+            place = (entity.source.within, header.start)
+            if self._declared_at.setdefault(marks[0], place) != place:
                 ids.append("mime.boundary.duplicate")
-            self._boundaries.add(marks[0])
         if set(fields.encodings) - transfer.IDENTITY:
             ids.append("mime.multipart.encoded")
         for id_ in ids:
-            self._walk.note(entity, id_, entity.path, start)
+            self._walk.note(entity, id_, entity.path, header.body_start)
 
     # ---------------------------------------------------------------------------------------------- one division
 
@@ -131,7 +143,7 @@ class Multiparts:
     def _follow_other(self, entity: Entity, mark: bytes, division: Division, fields: StructuralFields) -> None:
         """Follow a division that only some readers make."""
         reading = self._walk.reading(entity, division.preamble[0], entity.end)
-        alone = replace(division, again=None, prefixed=[])
+        alone = replace(division, again=None, prefixed={})
         self._follow(replace(entity, reading=reading, further=True), mark, alone, fields)
 
     def _outside(self, entity: Entity, origin: Origin, start: int, end: int) -> None:
@@ -158,21 +170,15 @@ class Multiparts:
             again = self._division(entity, mark, division.again)
             if again.parts:
                 self._follow_other(entity, mark, again, fields)
-        if division.prefixed and not self._are_declared(entity, division):
-            self._walk.note(entity, "mime.boundary.prefix", entity.path, division.prefixed[0])
-            with_prefixes = self._division(entity, mark, division.preamble[0], prefixes=True)
+        if division.prefixed:
+            start = division.preamble[0]
+            # Of those of other multiparts in it, whose boundaries begin with this one, nearly every reader knows.
+            others = set(division.prefixed) - declared_boundaries(entity.source.data, start, entity.end)
+            if others or len(division.prefixed) > MAX_PREFIXED:
+                first = min(division.prefixed[one] for one in others or division.prefixed)
+                self._walk.note(entity, "mime.boundary.prefix", entity.path, first)
+            with_prefixes = self._division(entity, mark, start, prefixes=True)
             self._follow_other(entity, mark, with_prefixes, fields)
-
-    def _are_declared(self, entity: Entity, division: Division) -> bool:
-        """Whether all the longer delimiters are those of other multiparts, of which this boundary is the beginning."""
-        data = entity.source.data
-        for at in division.prefixed:
-            line = bytes(data[at : at + 4 + _MAX_BOUNDARY_BYTES_OF_QMAIL_SCANNER]).strip().partition(b"\n")[0].strip()
-            longer = line[2:].removesuffix(b"--")
-            declared = re.compile(rb"boundary\s*=\s*\"?" + re.escape(longer), re.IGNORECASE)
-            if declared.search(data, 0, entity.end) is None:
-                return False
-        return True
 
     def _decoded(self, entity: Entity, header: Header, fields: StructuralFields) -> None:
         """A multipart under a transfer encoding, against RFC 2045 §6.4, as a reader sees it that decodes first."""
