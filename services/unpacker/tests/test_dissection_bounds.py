@@ -3,6 +3,7 @@
 import base64
 import itertools
 import tempfile
+import time
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,14 @@ def dissect(raw: bytes) -> Dissection:
     content, sha256 = content_of(raw)
     with Holding(Path(tempfile.gettempdir())) as holding:
         return Dissector(raw, sha256, holding, Budget(Limits(), lambda: 0.0), content).dissect()
+
+
+def dissect_in_time(raw: bytes) -> list[str]:
+    """The defects of `raw` where the CPU time counts: something linear stays far below the budget's seconds."""
+    content, sha256 = content_of(raw)
+    with Holding(Path(tempfile.gettempdir())) as holding:
+        dissection = Dissector(raw, sha256, holding, Budget(Limits(), time.thread_time), content).dissect()
+        return [one.id for one in dissection.defects]
 
 
 def decoded_bytes(dissection: Dissection) -> int:
@@ -69,3 +78,15 @@ def test_delimiters_in_a_row_do_not_overlap(end: bytes) -> None:
     components: list[Component] = [one.component for one in dissection.found if one.reading == 0]
     ranges += [(one.offset, one.offset + (one.encoded_size or 0)) for one in components if one.offset and one.size]
     assert all(before[1] <= after[0] for before, after in itertools.pairwise(sorted(ranges)))
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        pytest.param(b'Content-Type: a/b "' + b'name="' * 41_000 + b"\n\nx", id="the beginnings of names"),
+        pytest.param(b"Content-Type: a b " + b"name='" * 41_000 + b"\n\nx", id="the same in other quotes"),
+    ],
+)
+def test_what_was_quadratic_is_linear(raw: bytes) -> None:
+    """Each of these ran out of time."""
+    assert "budget.seconds" not in dissect_in_time(raw)
