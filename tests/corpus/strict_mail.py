@@ -7,6 +7,7 @@ characters and lengths (RFC 2046 §5.1.1), transfer encodings (RFC 2045 §6), na
 import base64
 import string
 from dataclasses import dataclass
+from itertools import permutations
 from urllib.parse import quote
 
 from hypothesis import strategies as st
@@ -200,7 +201,7 @@ _boundaries = st.text(_BOUNDARY, min_size=1, max_size=_MAX_BOUNDARY - 8).filter(
 
 @st.composite
 def _multiparts(draw: st.DrawFn, children: st.SearchStrategy["Leaf | Group"]) -> Group:
-    # A number in front, so that no boundary is the beginning of another one or of a line of text.
+    # A number in front, so that no line of text begins like it.
     boundary = f"{draw(st.integers(10**6, 10**7 - 1))}_{draw(_boundaries)}"
     subtype = draw(st.sampled_from(["mixed", "alternative", "related", "x-any", "Mixed"]))
     field = draw(
@@ -257,10 +258,21 @@ def _leaves(node: Leaf | Group) -> tuple[Leaf, ...]:
     return (node,) if isinstance(node, Leaf) else tuple(leaf for child in node.children for leaf in _leaves(child))
 
 
+def _boundaries_of(node: Leaf | Group) -> list[str]:
+    if isinstance(node, Leaf):
+        return []
+    return [node.boundary] * bool(node.boundary) + [one for child in node.children for one in _boundaries_of(child)]
+
+
+def _tell_apart(node: Leaf | Group) -> bool:
+    """No boundary is another one, or the beginning of another one (RFC 2046 §5.1.2)."""
+    return not any(first.startswith(second) for first, second in permutations(_boundaries_of(node), 2))
+
+
 @st.composite
 def mails(draw: st.DrawFn) -> Mail:
     """A message, with LF or CRLF all over."""
-    tree = draw(_trees)
+    tree = draw(_trees.filter(_tell_apart))
     version = draw(st.sampled_from(["1.0", "1.0 (produced by Metasend Vx.x)", "(by x) 1.0", "1.(x)0"]))
     line_end = draw(st.sampled_from([b"\n", b"\r\n"]))
     return Mail(_message(tree, version).replace(b"\n", line_end), _leaves(tree), line_end)
