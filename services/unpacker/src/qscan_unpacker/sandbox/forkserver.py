@@ -26,7 +26,7 @@ from pathlib import Path
 import msgspec
 
 from qscan_unpacker.opening.members import Opener
-from qscan_unpacker.sandbox import child, leash, system_calls
+from qscan_unpacker.sandbox import child, leash, shared_libraries, system_calls
 from qscan_unpacker.sandbox.confinement import CHANNEL, CPU_GRACE_S, Bounds, confine, die_with
 from qscan_unpacker.sandbox.leash import cpu_limit_s
 from qscan_unpacker.sandbox.system_calls import Rules, SeccompError
@@ -251,7 +251,7 @@ def main() -> int:
         control.send(leash.encode(leash.NotReady(str(error), setting=True)))
         return 1
     except Exception as error:  # lint: allow-broad-except because the service shall say what is wrong, whatever it is
-        control.send(leash.encode(leash.NotReady(f"{type(error).__name__}: {error}"[:1000], setting=False)))
+        control.send(leash.encode(leash.NotReady(_why(error)[:1000], setting=False)))
         return 1
     # What is there now is there for good: children shall not copy its pages by counting references to it.
     gc.collect()
@@ -259,6 +259,14 @@ def main() -> int:
     control.send(leash.encode(leash.Ready(without)))
     server.run()
     return 0
+
+
+def _why(error: Exception) -> str:
+    """What keeps the forkserver from working. What a library that is missing leads to says little by itself."""
+    if lost := shared_libraries.missing():
+        files, packages = (" ".join(names) for names in zip(*((one.file, one.package) for one in lost), strict=True))
+        return f"{files} cannot be loaded; install what is missing: apt-get install {packages}"
+    return f"{type(error).__name__}: {error}"
 
 
 def _confined(control: socket.socket, openers: Mapping[str, Opener], config: leash.Config) -> tuple[Forkserver, str]:
