@@ -39,6 +39,7 @@ LOGGED_THOUGH_HIDING = {
     "mime.boundary.too_long",
     "mime.message.external_body",
     "header.after_blank_line",
+    "wrapped.damaged",
 }
 STOPPED_THOUGH_NOT_HIDING = {
     "name.too_long",

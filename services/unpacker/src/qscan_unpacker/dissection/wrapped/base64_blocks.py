@@ -1,8 +1,8 @@
 """Base64 that nothing announces: a part whose header some readers do not understand, or a text that quotes one.
 
-Nothing here is a format but for iCalendar and vCard, whose properties may be base64 (RFC 5545 §3.2.7). Scanners that read a
-message line by line, as clamd does, decode such blocks; mail clients do where a malformed header means base64 to them. So a
-block is another reading of the lines that it is made of.
+Nothing here is a format but for iCalendar and vCard, whose properties may be base64 (RFC 5545 §3.2.7). Scanners that
+read a message line by line, as clamd does, decode such blocks; mail clients do where a malformed header means base64 to
+them. So a block is another reading of the lines that it is made of.
 """
 
 import itertools
@@ -16,9 +16,8 @@ from qscan_unpacker.dissection.wrapped.wrapped_file import PIECE_BYTES, WrappedF
 MIN_LINE_CHARACTERS = 40
 """Of the first line. Shorter ones are words, and what is encoded in one line alone is no file that does harm."""
 # The alphabets of RFC 4648 §4 and §5; a line of hyphens is none of either.
-_FIRST_LINE = rb"[ \t]?+(?=[A-Za-z0-9+/]{2}[A-Za-z0-9+/_-]{%d}[A-Za-z0-9+/_-]*+={0,2}[ \t]*+\r?(?:\n|\Z))" % (
-    MIN_LINE_CHARACTERS - 2
-)
+_DIGITS = rb"[A-Za-z0-9+/]{2}[A-Za-z0-9+/_-]{%d}[A-Za-z0-9+/_-]*+={0,2}" % (MIN_LINE_CHARACTERS - 2)
+_FIRST_LINE = rb"[ \t]?+(?=" + _DIGITS + rb"[ \t]*+\r?(?:\n|\Z))"
 _AT_START = re.compile(_FIRST_LINE)
 # It begins with one certain byte, so that `re` jumps from line to line.
 _START = re.compile(rb"\n" + _FIRST_LINE)
@@ -41,8 +40,8 @@ def find(text: bytes) -> Iterator[WrappedFile]:
 def _blocks(text: bytes, starts: Iterator[re.Match[bytes]]) -> Iterator[WrappedFile]:
     done = 0
     for start in starts:
-        block = _BLOCK.match(text, start.end())
-        if block is None or start.end() < done:
+        block = _BLOCK.match(text, start.end()) if start.end() >= done else None
+        if block is None:
             continue
         done = block.end()
         pieces = _decoded(text, block.start(), done)
