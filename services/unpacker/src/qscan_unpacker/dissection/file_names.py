@@ -13,9 +13,7 @@ from qscan_unpacker.dissection.structured import Structured, unescaped, unfolded
 
 _KEYS = (b"filename", b"name")
 _PERCENT = re.compile(rb"%[0-9A-Fa-f]{2}")
-_LOOSE_NAME = re.compile(
-    rb"""name\s*+(?:\*[0-9*]*+)?\s*+=\s*+(?=([^;]{0,999}))("[^"]*|'[^']*|[^;"]*)""", re.IGNORECASE
-)
+_LOOSE_NAME = re.compile(rb"""name\s*+(?:\*[0-9*]*+)?\s*+=\s*+(?=([^;]{0,999}))("[^"]*|'[^']*|[^;"]*)""", re.IGNORECASE)
 _SAVED_AS = re.compile(r"[^/\\?*:|<>]{1,200}\.[A-Za-z0-9]{1,8}")
 _AUTHORITY = re.compile(r"^[A-Za-z][A-Za-z0-9+.-]*:(//[^/]*)?")
 _MAX_NAMES = 64
