@@ -18,6 +18,7 @@ from hypothesis import given, settings
 from qscan_contracts.vocabulary import UnscannedReason
 from qscan_unpacker.opening.archives import MAX_CONCATENATED, open_archive
 from qscan_unpacker.opening.compressed import open_compressed
+from qscan_unpacker.opening.rar import RarMember, rar_members
 from services.unpacker.tests.archives_made import (
     ar_of,
     cab_of,
@@ -48,6 +49,11 @@ def opened(content: bytes, *passwords: str) -> Opened:
 def unpacked(content: bytes, *names: str) -> Opened:
     """What the opener makes of a compressed file."""
     return Opened(open_compressed, content, names=names)
+
+
+def rar_members_of(content: bytes) -> list[RarMember]:
+    """What the headers of a rar say."""
+    return list(rar_members(memoryview(content)))
 
 
 def tar_of(*members: tuple[str, bytes], dialect: int = tarfile.PAX_FORMAT) -> bytes:
@@ -356,6 +362,17 @@ class TestRar:
         names = [names[0] for names, _, _ in found.members] + [one.names[0] for one in found.unopened]
         assert sorted(names) == ["a.txt", "folder/b.bin"]
         assert found.broken or found.unopened
+
+    def test_sizes_beyond_all_memory(self) -> None:
+        """A member whose packed size has 64 bits leads nowhere."""
+        huge = b"\xff" * 8
+        large = bytearray(rar4_of(("x" * 8, HELLO)))
+        start = large.index(b"x" * 8)
+        large[start : start + 8] = huge
+        flags_at = start - 32 + 3
+        large[flags_at + 1] |= 0x01
+        assert not opened(bytes(large)).contents or opened(bytes(large)).broken
+        assert rar_members_of(bytes(large))[0].end > 1 << 63
 
 
 class TestIso:

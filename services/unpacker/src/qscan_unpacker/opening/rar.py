@@ -80,8 +80,8 @@ def rar_members(content: memoryview) -> Iterator[RarMember]:
     walk = _rar5 if bytes(content[: len(RAR5_MAGIC)]) == RAR5_MAGIC else _rar4
     try:
         yield from walk(content)
-    except (struct_error, IndexError):
-        return  # The last header is cut off.
+    except (struct_error, IndexError, OverflowError):
+        return  # The last header is cut off, or says that the next one is beyond all memory.
 
 
 def as_file(content: memoryview, member: RarMember) -> bytes:

@@ -79,7 +79,8 @@ class _Walk:
     def _member(self, at: int, listed: list[Listed]) -> Iterator[Event]:
         local = local_header(self._content, at)
         if local is None:
-            yield Noted("archive.inconsistent", max(at, 0), 0, "no local header where the directory says")
+            place = min(max(at, 0), len(self._content))
+            yield Noted("archive.inconsistent", place, 0, "no local header where the directory says")
             local = local_fields(self._content, at)
         if local is None:
             for one in listed:
