@@ -89,6 +89,7 @@ missing_packages() {
     command -v clamd >/dev/null || echo clamav-daemon
     command -v spamassassin >/dev/null || echo spamassassin
     command -v spamd >/dev/null || echo spamd
+    "$python" -c 'import ctypes.util, sys; sys.exit(not ctypes.util.find_library("archive"))' || echo libarchive13
 }
 
 python=$(find_python) || fail \
