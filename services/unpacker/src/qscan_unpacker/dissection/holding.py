@@ -13,6 +13,9 @@ from typing import Protocol, Self
 from qscan_contracts.ids import Sha256
 from qscan_contracts.scanning import MAX_INLINE_BYTES
 
+MAX_IN_MEMORY_BYTES = 4 * 1024 * 1024
+"""Of one message; what is small goes to the file, too, once there is so much of it. An archive of two thousand small
+files would take half a gigabyte otherwise."""
 Piece = bytes | bytearray | memoryview
 """Of the content of a component, as it is decoded."""
 
@@ -103,6 +106,7 @@ class Holding:
         self._spool_dir = spool_dir
         self._descriptor = -1
         self._end = 0
+        self._in_memory_bytes = 0
 
     def __enter__(self) -> Self:
         return self
@@ -121,9 +125,10 @@ class Holding:
         digest = hashlib.sha256()
         small = bytearray()
         start = self._end
+        room = min(MAX_INLINE_BYTES, MAX_IN_MEMORY_BYTES - self._in_memory_bytes)
         for piece in pieces:
             digest.update(piece)
-            if self._end == start and len(small) + len(memoryview(piece)) <= MAX_INLINE_BYTES:
+            if self._end == start and len(small) + len(memoryview(piece)) <= room:
                 small += piece
                 continue
             if small:
@@ -131,6 +136,7 @@ class Holding:
                 small = bytearray()
             self._write(piece)
         if self._end == start:
+            self._in_memory_bytes += len(small)
             return MemoryContent(bytes(small)), Sha256(digest.hexdigest())
         return FileContent(self._descriptor, start, self._end - start), Sha256(digest.hexdigest())
 
