@@ -6,10 +6,10 @@ from itertools import combinations, islice
 
 from tests.corpus.ambiguity.cases import Case, Ends, case_of
 from tests.corpus.ambiguity.families import Family, tricks_of
-from tests.corpus.ambiguity.tricks import ALONE, IN_MESSAGE, IN_PARTS, Draft, Trick
+from tests.corpus.ambiguity.tricks import ALONE, IN_MESSAGE, IN_PARTS, QUOTED, Draft, Trick
 
 TRICKS: dict[Family, list[Trick]] = {family: tricks_of(family) for family in Family if family is not Family.PAIR}
-_DRAFTS: dict[str, Draft] = {"parts": IN_PARTS, "alone": ALONE, "message": IN_MESSAGE}
+_DRAFTS: dict[str, Draft] = {"parts": IN_PARTS, "alone": ALONE, "message": IN_MESSAGE, "quoted": QUOTED}
 _PARTNERS = 3
 """So many tricks of each other family are combined with each trick that is made for pairs."""
 _DRAWN = 600
@@ -28,6 +28,8 @@ def _singles() -> Iterator[Case]:
             yield case_of(family, (trick,), IN_PARTS, "parts", Ends.LF)
             if trick.finish is None:
                 yield case_of(family, (trick,), IN_PARTS, "parts", Ends.CRLF)
+            if trick.works_quoted and family is not Family.NAME:
+                yield case_of(family, (trick,), QUOTED, "quoted", Ends.LF)
             if trick.works_alone:
                 yield case_of(family, (trick,), ALONE, "alone", Ends.LF)
 
@@ -54,8 +56,9 @@ def _drawn(source: random.Random, most: int) -> Iterator[Case]:
     while True:
         families = source.sample(list(TRICKS), source.randint(2, most))
         tricks = tuple(source.choice(TRICKS[family]) for family in families)
-        works_alone = all(trick.works_alone for trick in tricks)
-        variant = source.choice([name for name in _DRAFTS if works_alone or name != "alone"])
+        unfit = {"alone"} if not all(trick.works_alone for trick in tricks) else set()
+        unfit |= {"quoted"} if not all(trick.works_quoted for trick in tricks) else set()
+        variant = source.choice([name for name in _DRAFTS if name not in unfit])
         ends = source.choice(list(Ends))
         if _fit(tricks) and tricks not in done:
             done.add(tricks)

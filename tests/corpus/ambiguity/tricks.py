@@ -77,6 +77,8 @@ PIECES = frozenset(piece.name for piece in fields(Draft))
 _OF_PARTS = {"container", "gap", "preamble", "opening", "companion", "closing", "epilogue"}
 IN_PARTS = Draft()
 ALONE = Draft(container="")
+QUOTED = Draft(encoding="Content-Transfer-Encoding: quoted-printable", body="{payload|qp_all}")
+"""Base64 can be told by its looks; this is decoded only by who has found the field that says so."""
 IN_MESSAGE = Draft(front="Subject: outer\nMIME-Version: 1.0\nContent-Type: message/rfc822\n\n")
 
 
@@ -118,6 +120,11 @@ class Trick:
     def replaces(self) -> set[str]:
         """The pieces that it replaces whatever they are: two such tricks do not go together."""
         return {piece for piece, change in self.changes.items() if isinstance(change, str)}
+
+    @property
+    def works_quoted(self) -> bool:
+        """Whether it leaves encoding and payload to the draft."""
+        return not self.whole and not self.replaces & {"encoding", "body"}
 
     @property
     def works_alone(self) -> bool:
