@@ -328,6 +328,13 @@ class TestHidden:
         entry = Entry("evil.exe", PAYLOAD, STORED, PAYLOAD + descriptor, DESCRIPTOR_FLAG, local=lies, central=None)
         assert opened(zip_of(entry, Entry("a.txt", HELLO)))["evil.exe"] == PAYLOAD
 
+    @pytest.mark.parametrize("method", [STORED, 8])
+    def test_a_descriptor_that_is_not_there(self, method: int) -> None:
+        """Readers that wait for it take what follows for content."""
+        found = opened(zip_of(Entry("a.txt", HELLO, method, flags=DESCRIPTOR_FLAG), Entry("b.txt", PAYLOAD)))
+        assert found.contents == [HELLO, PAYLOAD]
+        assert found.notes == ["archive.inconsistent"]
+
     def test_behind_a_stream_that_ends_early(self) -> None:
         """The header gives a member more bytes than its stream has; the rest holds another one."""
         stuffed = Entry("a.txt", HELLO, data=deflated(HELLO) + UNLISTED.local_bytes())

@@ -33,6 +33,7 @@ from qscan_unpacker.opening.zip_records import (
     DESCRIPTOR,
     ENCRYPTED,
     EXTRA_UNICODE_PATH,
+    HAS_DESCRIPTOR,
     METHOD_AES,
     STRONG_ENCRYPTION,
     Header,
@@ -43,6 +44,8 @@ MAX_MEMBERS_TRIED: Final = 8
 _SELF_ENDING: Final = frozenset({DEFLATE, DEFLATE64})
 """Streams that tell where they end, whatever the headers say."""
 _EMPTY_DEFLATE_BYTES: Final = 2
+_DESCRIPTOR_BYTES: Final = 8
+"""As much of a descriptor as is looked at: its signature, which it may lack, and its checksum."""
 _MAX_DESCRIPTOR_PROBES: Final = 1000
 
 
@@ -191,6 +194,8 @@ class ZipMember:
         self.meter.count_member()
         yield Member(self.names, self._checked(chain(() if first is None else (first,), pieces), decoding), encrypted)
         pieces.close()
+        if stated and decoding.complete and not encrypted and self._lacks_descriptor(decoding):
+            yield self._noted("archive.inconsistent", "no descriptor where the header promises one")
         if stated and decoding.complete and (wrong := self._wrong(decoding, encrypted=encrypted)):
             yield self._noted("archive.size_wrong", wrong)
 
@@ -210,6 +215,14 @@ class ZipMember:
             if decoding.method == DEFLATE and not encrypted and header.compressed_size != decoding.consumed:
                 return f"{header.compressed_size} compressed bytes stated, {decoding.consumed} found"
         return ""
+
+    def _lacks_descriptor(self, decoding: Decoding) -> bool:
+        """Whether the header says that sizes follow, and they do not: readers that wait for them read on (§4.3.9)."""
+        if not self.local.flags & HAS_DESCRIPTOR or decoding.method not in {STORED, DEFLATE}:
+            return False
+        end = self.local.content_at + decoding.consumed
+        behind = bytes(self.content[end : end + _DESCRIPTOR_BYTES])
+        return decoding.crc.to_bytes(4, "little") not in {behind[:4], behind[4:8] if behind[:4] == DESCRIPTOR else b""}
 
     def _other_readings(self, readings: Sequence[Decoding]) -> Iterator[tuple[Decoding, str]]:
         """Readings by a method that no header states, where the bytes speak for it."""
