@@ -51,6 +51,15 @@ def others(service: str, environ: Mapping[str, str]) -> set[str]:
     return {name for name in environ if name.startswith("QSCAN_") and not name.startswith(prefix(service))}
 
 
+_UNITS = {"m": 2**20, "g": 2**30, "Mi": 2**20, "Gi": 2**30}
+
+
+def bytes_of(quantity: str) -> int:
+    """A size as Compose (512m) or Kubernetes (512Mi) writes it. Raises KeyError for other units than these."""
+    number, unit = re.fullmatch(r"(\d+)(\w+)", quantity).groups()  # type: ignore[union-attr]  # a test's failure
+    return int(number) * _UNITS[unit]
+
+
 def dockerfile(name: str) -> str:
     """The text of a Dockerfile, with continued lines joined."""
     text = (DOCKER / f"{name}.Dockerfile").read_text("utf-8")

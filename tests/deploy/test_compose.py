@@ -15,10 +15,12 @@ from typing import Any
 import pytest
 
 from qscan_kit.health import Health, HealthServer
+from qscan_unpacker.settings import MEMORY_WITHOUT_SANDBOX_BYTES
 from tests.deploy import strict_yaml
 from tests.deploy.house import (
     ROOT,
     SERVICES,
+    bytes_of,
     dockerfile,
     final_stage,
     house,
@@ -138,6 +140,22 @@ def test_spam_asks_for_no_more_than_spamd_has(made_secrets):
     children = re.search(r"--max-children=(\d+)", dockerfile("spamd"))
     assert children is not None
     assert read.max_in_flight <= int(children[1])  # type: ignore[attr-defined]  # of SpamSettings
+
+
+def test_memory_of_the_unpacker_is_enough_for_its_sandbox(made_secrets):
+    """For the service and as many children as there may be, each with all it may take."""
+    read = settings("unpacker", _environment("unpacker", made_secrets))
+    most = read.most_memory_bytes  # type: ignore[attr-defined]  # unpacker's
+    assert bytes_of(CONTAINERS["unpacker"]["mem_limit"]) >= most > MEMORY_WITHOUT_SANDBOX_BYTES
+
+
+def test_processes_of_the_unpacker_are_allowed(made_secrets):
+    """A limit of processes counts threads; what is refused one fails in ways that nobody looks for there."""
+    read = settings("unpacker", _environment("unpacker", made_secrets))
+    threads = read.max_messages_in_flight + 32  # type: ignore[attr-defined]  # unpacker's; and asyncio's own pool
+    others = 10  # init, the service, uvloop's, the exporter of traces, the forkserver, the health check
+    most = threads + read.max_sandbox_processes + others  # type: ignore[attr-defined]  # unpacker's
+    assert CONTAINERS["unpacker"]["pids_limit"] >= most
 
 
 # -------------------------------------------------------------------------------------------- confinement

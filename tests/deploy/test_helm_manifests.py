@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from qscan_unpacker.settings import MEMORY_WITHOUT_SANDBOX_BYTES
 from tests.deploy import strict_yaml
 from tests.deploy.chart import (
     NAMESPACE,
@@ -22,7 +23,7 @@ from tests.deploy.chart import (
     render,
     selects,
 )
-from tests.deploy.house import ROOT, SERVICES, house, image_environment, names_set, others, settings
+from tests.deploy.house import ROOT, SERVICES, bytes_of, house, image_environment, names_set, others, settings
 from tools.deploy_files import WIRED, WIRED_EVERYWHERE
 
 # ------------------------------------------------------------------------------------------------ manifests
@@ -150,6 +151,15 @@ def test_pods_are_restricted(rendered):
             assert set(volume) - {"name"} < {"emptyDir", "secret", "configMap", "persistentVolumeClaim"}
             if "emptyDir" in volume:
                 assert volume["emptyDir"]["sizeLimit"]
+
+
+def test_memory_of_the_unpacker_is_enough_for_its_sandbox(rendered):
+    """For the service and as many children as there may be; a container that takes more is ended as a whole."""
+    workload = rendered.workload("unpacker")
+    [container] = pod_of(workload)["containers"]
+    read = settings("unpacker", image_environment("unpacker") | environment_of(container))
+    most = read.most_memory_bytes  # type: ignore[attr-defined]  # unpacker's
+    assert bytes_of(container["resources"]["limits"]["memory"]) >= most > MEMORY_WITHOUT_SANDBOX_BYTES
 
 
 def test_no_pod_has_a_token_of_kubernetes(rendered):

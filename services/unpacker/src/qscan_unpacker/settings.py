@@ -7,6 +7,10 @@ from pydantic import Field
 from qscan_contracts.vocabulary import EngineRole
 from qscan_kit.settings import AbsolutePath, CommaSeparated, ServiceSettings, environment
 
+MEMORY_WITHOUT_SANDBOX_BYTES = 1024**3
+"""The service and the forkserver (120 MB), a dozen MB for each message in hand, and a copy of each large text that is
+being searched."""
+
 
 class Settings(ServiceSettings):
     """Intake, dissection, fan-out and hand-off."""
@@ -67,10 +71,15 @@ class Settings(ServiceSettings):
         30, gt=0, description="How long all archives and other containers of one message may take to open."
     )
     sandbox_memory_bytes: int = Field(
-        536_870_912, ge=134_217_728, description="Memory of each process that opens containers; one per message."
+        536_870_912,
+        ge=134_217_728,
+        description="Memory of each process that opens containers; one per message. What needs more is over_budget.",
     )
     max_sandbox_processes: int = Field(
-        8, gt=0, description="How many messages may have their containers opened at a time; others wait for that."
+        4,
+        gt=0,
+        description="How many messages may have their containers opened at a time; others wait for that. In all, the "
+        "unpacker takes up to 1 GiB and this many times sandbox_memory_bytes of memory.",
     )
     require_seccomp: bool = Field(
         default=True, description="Refuse to start where system calls of parsers of archives cannot be filtered."
@@ -82,3 +91,8 @@ class Settings(ServiceSettings):
         10_000_000_000, gt=0, description="Size of the mail store; when full, mail is deferred."
     )
     stream_replicas: int = Field(1, ge=1, le=5, description="Copies of the streams in a NATS cluster.")
+
+    @property
+    def most_memory_bytes(self) -> int:
+        """What the service and all processes of its sandbox may take together: the least limit of a container."""
+        return MEMORY_WITHOUT_SANDBOX_BYTES + self.max_sandbox_processes * self.sandbox_memory_bytes
