@@ -8,7 +8,7 @@ from qscan_contracts.encoded_words import decode_charset
 from qscan_unpacker.dissection.structured import unescaped
 
 _BROKEN_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
-_CONTINUED = re.compile(rb"(.+?)\*(\d{0,4})(\*?)")
+_CONTINUED = re.compile(rb"(.+?)\*(\d{0,9})(\*?)")
 
 
 def continued(parameters: Iterable[tuple[bytes, bytes]], key: bytes) -> list[str]:

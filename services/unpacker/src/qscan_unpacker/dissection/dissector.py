@@ -18,6 +18,7 @@ from qscan_unpacker.dissection.containers import Containers, Opening
 from qscan_unpacker.dissection.entities import EntityDissector
 from qscan_unpacker.dissection.entity import Entity
 from qscan_unpacker.dissection.holding import HeldContent, Holding
+from qscan_unpacker.dissection.leaves import MESSAGE_TYPES
 from qscan_unpacker.dissection.passwords import MAX_TEXT_CHARACTERS, candidate_passwords
 from qscan_unpacker.dissection.walk import Walk
 from qscan_unpacker.dissection.wrapped.finding import TooManyFilesError, wrapped_files
@@ -47,7 +48,6 @@ _TEXTS = (
     "application/javascript",
     "application/hta",
 )
-_WALKED = ("message/rfc822", "message/global", "message/news")
 _HEAD_BYTES = 8 * 1024
 
 
@@ -128,7 +128,7 @@ class Dissector:
         view = content.view()
         names = [name.text for name in component.names]
         head = bytes(view[:_HEAD_BYTES])
-        self._plainer(found, view, plainer_reading(head, charset, is_text=_is_text(component), is_decoded=is_decoded))
+        self._plainer(found, view, plainer_reading(view, charset, is_text=_is_text(component), is_decoded=is_decoded))
         if _is_message(component, names, head):
             path, depth = component.path, component.depth + 1
             # A part that is no message to whoever believes its header.
@@ -136,7 +136,7 @@ class Dissector:
             source = self._walk.source(content, path)
             self._walk.add([Entity(source, path, path, depth, 0, content.size, is_message=True, further=further)])
         # The inside of a message has been walked, text by text.
-        if _may_be_text(component, head) and not component.content_type.startswith(_WALKED):
+        if _may_be_text(component, head) and not _is_walked(component):
             try:
                 for wrapped in wrapped_files(view):
                     self._unwrap(found, wrapped)
@@ -211,8 +211,13 @@ def _is_literal(component: Component) -> bool:
     return component.offset is not None and component.encoded_size == component.size
 
 
+def _is_walked(component: Component) -> bool:
+    """Whether it is a message that is walked anyway, or another decoding of one: then a defect says so."""
+    return component.content_type.encode() in MESSAGE_TYPES
+
+
 def _is_message(component: Component, names: list[str], head: bytes) -> bool:
     """Whether a component that is not declared as a message is one all the same: by its name, or by how it begins."""
-    if component.content_type.startswith("message/"):
+    if _is_walked(component):
         return False
     return any(name.lower().endswith(_MESSAGE_SUFFIXES) for name in names) or _MESSAGE_START.match(head) is not None

@@ -33,7 +33,7 @@ class EntityDissector:
 
     def _dissect(self, entity: Entity) -> None:
         self._walk.collector.budget.charge_time()
-        if entity.is_message and not entity.further:
+        if entity.is_message and entity.header is None:
             self._add_other_line_ends(entity)
         header = entity.header or self._parsed_header(entity)
         if not self._walk.is_new(entity, header.start, header.body_start):
@@ -50,12 +50,12 @@ class EntityDissector:
             self._leaves.read(entity, header, fields)
 
     def _add_other_line_ends(self, message: Entity) -> None:
-        """The message as a reader sees it for whom a bare CR ends a line."""
-        data = memoryview(message.source.data)[message.start : message.end]
-        if has_lone_cr(data):
+        """The message as a reader sees it for whom a bare CR ends a line; those that are part of it come with it."""
+        data = memoryview(message.source.data)
+        if message.start == 0 and message.end == len(data) and has_lone_cr(data):
             content = self._walk.collector.hold(with_line_feeds(data))
             source = self._walk.source(content, message.source.within)
-            self._walk.add([replace(message, source=source, start=0, end=content.size, further=True)])
+            self._walk.add([replace(message, source=source, further=True)])
 
     def _parsed_header(self, entity: Entity) -> Header:
         limits, data = self._walk.collector.budget.limits, entity.source.data

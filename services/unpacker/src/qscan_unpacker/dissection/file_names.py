@@ -13,11 +13,14 @@ from qscan_unpacker.dissection.structured import Structured, unescaped, unfolded
 
 _KEYS = (b"filename", b"name")
 _PERCENT = re.compile(rb"%[0-9A-Fa-f]{2}")
-_LOOSE_NAME = re.compile(rb"""name\s*+(?:\*[0-9*]*+)?\s*+=\s*+(?=([^;]{0,999}))("[^"]*|'[^']*|[^;"]*)""", re.IGNORECASE)
+_LOOSE_NAME = re.compile(
+    rb"""name\s*+(?:\*[0-9*]*+)?\s*+=\s*+(?=([^;]{0,999}))(?=("[^"]{0,999}|'[^']{0,999}|[^;"]{0,999}))""", re.IGNORECASE
+)
+"""Values are looked ahead at only: without a semicolon, one may stand in another."""
 _SAVED_AS = re.compile(r"[^/\\?*:|<>]{1,200}\.[A-Za-z0-9]{1,8}")
 _AUTHORITY = re.compile(r"^[A-Za-z][A-Za-z0-9+.-]*:(//[^/]*)?")
-_MAX_NAMES = 64
-"""Of one component. A part with more is malformed, and its header says so."""
+MAX_NAMES = 64
+"""Of one component. No mail client gives a part as many, and each costs time in proportion to the header."""
 
 
 def candidate_names(
@@ -29,7 +32,7 @@ def candidate_names(
     descriptions: Iterable[bytes] = (),
     locations: Iterable[bytes] = (),
 ) -> tuple[CandidateName, ...]:
-    """The candidate names of one part, without repetitions.
+    """The candidate names of one part, without repetitions; at most `MAX_NAMES`, then there may be more.
 
     Args:
         content_types: every reading of every Content-Type field.
@@ -40,20 +43,28 @@ def candidate_names(
         locations: values of Content-Location fields, the same.
     """
     found: dict[CandidateName, None] = {}
+    for name in _stated(content_types, dispositions, raw_types, raw_dispositions):
+        found[name] = None
+        if len(found) == MAX_NAMES:
+            break
+    return tuple(found or dict.fromkeys(itertools.islice(_described(descriptions, locations), MAX_NAMES)))
+
+
+def _stated(
+    content_types: Sequence[Structured],
+    dispositions: Sequence[Structured],
+    raw_types: Sequence[bytes],
+    raw_dispositions: Sequence[bytes],
+) -> Iterator[CandidateName]:
     for structured, raw_values, source in (
         (content_types, raw_types, NameSource.CONTENT_TYPE_NAME),
         (dispositions, raw_dispositions, NameSource.DISPOSITION_FILENAME),
     ):
         for one in structured:
-            for text in names_of(one):
-                found[CandidateName(text, source)] = None
-        for raw in raw_values:
-            for match in itertools.islice(_LOOSE_NAME.finditer(unfolded(raw)), _MAX_NAMES):
-                for value in (match[2].strip(b"\"' \t"), match[1].replace(b'"', b"").strip()):
-                    found.update((CandidateName(text, source), None) for text in name_readings(value) if text)
-    if not found:
-        found.update(dict.fromkeys(_described(descriptions, locations)))
-    return tuple(found)[:_MAX_NAMES]
+            yield from (CandidateName(text, source) for text in names_of(one))
+        for match in itertools.chain.from_iterable(_LOOSE_NAME.finditer(unfolded(raw)) for raw in raw_values):
+            for value in (match[2].strip(b"\"' \t"), match[1].replace(b'"', b"").strip()):
+                yield from (CandidateName(text, source) for text in name_readings(value) if text)
 
 
 def names_of(structured: Structured) -> list[str]:

@@ -35,6 +35,11 @@ _GOES_ON = re.compile(
     re.IGNORECASE,
 )
 _CONTINUATION = re.compile(rb"[ \t]+[^ \t\r\n]")
+_FIELD_START = re.compile(rb"[!-9;-~]{1,60}[ \t]*+:")
+_BLANK_LINE = re.compile(rb"\n\r?\n")
+_MIME_LINE = re.compile(
+    rb"^(?:content-(?:type|transfer-encoding|disposition)|mime-version)[ \t]*+:", re.IGNORECASE | re.MULTILINE
+)
 _MAX_FURTHER_BYTES = 65_536
 _MAX_ENDS = 4
 """A header that could end in more places than that is malformed anyhow, and says so."""
@@ -203,7 +208,8 @@ def _across_blank_line(header: Header, data: bytes | memoryview, end: int) -> It
     skipped = _BLANK_LINES.match(data, header.body_start, end)
     at = header.body_start if skipped is None else skipped.end()
     cut_off = header.fields and header.fields[-1].name in MIME_FIELDS and not header.fields[-1].value.strip()
-    if not (_GOES_ON.match(data, at, end) or (cut_off and _CONTINUATION.match(data, at, end))):
+    goes_on = _GOES_ON.match(data, at, end) or (cut_off and _CONTINUATION.match(data, at, end))
+    if not goes_on and (header.fields or not _has_mime_field(data, at, end)):
         return
     # The empty lines are left out of what is parsed, so that a folded field may go on behind them.
     blank = b"\n\r"
@@ -212,9 +218,16 @@ def _across_blank_line(header: Header, data: bytes | memoryview, end: int) -> It
     text = before + b"\n" + rest if before else rest
     later = parse_header(text, 0, len(text))
     body_start = at + later.body_start - (len(text) - len(rest))
-    yield from _with_mime_fields(
-        "header.after_blank_line", replace(later, start=header.start, body_start=min(max(body_start, at), end), junk=())
-    )
+    body_start = min(max(body_start, at), end)
+    yield "header.after_blank_line", replace(later, start=header.start, body_start=body_start, junk=())
+
+
+def _has_mime_field(data: bytes | memoryview, start: int, end: int) -> bool:
+    """Whether what begins with a field at `start` has one of MIME before its first empty line, however long it is."""
+    if _FIELD_START.match(data, start, end) is None:
+        return False
+    blank = _BLANK_LINE.search(data, start, end)
+    return _MIME_LINE.search(data, start, end if blank is None else blank.start() + 1) is not None
 
 
 def _further_end(start: int, end: int) -> int:

@@ -9,13 +9,15 @@ from qscan_unpacker.dissection import transfer
 from qscan_unpacker.dissection.boundaries import Buffer
 from qscan_unpacker.dissection.collecting import Found, Place
 from qscan_unpacker.dissection.entity import Entity
+from qscan_unpacker.dissection.file_names import MAX_NAMES
 from qscan_unpacker.dissection.headers import Header
 from qscan_unpacker.dissection.structural_fields import StructuralFields, names
 from qscan_unpacker.dissection.walk import Walk
 from qscan_unpacker.dissection.wrapped import uuencode
 
 _BASE64_TEXT = re.compile(rb"\s*+(?:[A-Za-z0-9+/]{4,}+={0,2}+\s++){0,200}?[A-Za-z0-9+/]{16}")
-_MESSAGE_TYPES = frozenset({b"message/rfc822", b"message/global", b"message/news", b"message/rfc2822"})
+MESSAGE_TYPES = frozenset({b"message/rfc822", b"message/global", b"message/news", b"message/rfc2822"})
+"""Whose bodies are messages."""
 _POLICY_TYPES = {b"message/partial": "mime.message.partial", b"message/external-body": "mime.message.external_body"}
 _MAX_NAME_CHARACTERS = 256
 
@@ -99,7 +101,7 @@ class Leaves:
         for kind in fields.kinds:
             if kind in _POLICY_TYPES:
                 walk.note(entity, _POLICY_TYPES[kind], path, start)
-        if _MESSAGE_TYPES.isdisjoint(fields.kinds):
+        if MESSAGE_TYPES.isdisjoint(fields.kinds):
             return
         depth = found.component.depth + 1
         walk.collector.budget.charge_component(depth)
@@ -128,6 +130,8 @@ class Leaves:
         self, entity: Entity, header: Header, fields: StructuralFields, path: ComponentPath, depth: int
     ) -> Place:
         candidates = names(header, fields)
+        if len(candidates) >= MAX_NAMES:  # of many, those behind the limit are not known
+            self._walk.note(entity, "name.differ", path, header.body_start)
         if any(len(name.text) > _MAX_NAME_CHARACTERS for name in candidates):
             self._walk.note(entity, "name.too_long", path, header.body_start)
         if any(character < " " for name in candidates for character in name.text):

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from qscan_contracts.components import CandidateName
+from qscan_unpacker.dissection.continuations import continued
 from qscan_unpacker.dissection.file_names import candidate_names
 from qscan_unpacker.dissection.headers import Field, Header
 from qscan_unpacker.dissection.structured import Structured, encodings, media_types, readings
@@ -37,8 +38,12 @@ class StructuralFields:
     @property
     def charset(self) -> str:
         """The declared charset, the first of them; ``""`` for none."""
-        stated = (value for one in self.types for value in one.parameter(b"charset"))
-        return next(stated, b"").decode("ascii", errors="replace")
+        for one in self.types:
+            for value in one.parameter(b"charset"):
+                return value.decode("ascii", errors="replace")
+            for text in continued(one.parameters, b"charset"):
+                return text
+        return ""
 
     @property
     def is_multipart(self) -> bool:
