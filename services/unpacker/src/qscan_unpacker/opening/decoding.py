@@ -66,7 +66,11 @@ class Decoding:
         self._stated = size, crc
 
     def pieces(self) -> Generator[bytes]:
-        """The content, once. Never raises for what the bytes are: see `error`."""
+        """The content, once. What is wrong with the bytes is in `error` then.
+
+        Raises:
+            MemoryError: it takes more than anything here may take; another program may well decompress it.
+        """
         try:
             for piece in _METHODS[self.method](self, self._stated):
                 if piece:
@@ -74,6 +78,8 @@ class Decoding:
                     self.crc = zlib.crc32(piece, self.crc)
                     yield piece
         except (zlib.error, lzma.LZMAError, OSError, ValueError, EOFError, LibarchiveError) as error:
+            if isinstance(error, lzma.LZMAError) and "memory" in str(error).lower():
+                raise MemoryError(str(error)) from error
             self.error = f"method {self.method}: {error}"
         else:
             if not self.complete:
@@ -184,7 +190,9 @@ def _lzma(of: Decoding, stated: tuple[int, int]) -> Iterator[bytes]:
                 of.complete = True
                 return
             yield piece
-    except lzma.LZMAError:
+    except lzma.LZMAError as error:
+        if dictionary > _MAX_DICTIONARY_BYTES:
+            raise MemoryError("LZMA with a dictionary that is too large") from error
         if not size or of.produced < size:
             raise
     of.complete = decompressor.eof or of.produced >= size > 0

@@ -237,8 +237,10 @@ def _checked(archive: int, status: int) -> bool:
         return True
     if status == ffi.ARCHIVE_EOF:
         return False
-    text = ffi.error_string(archive) or b"unknown error"
-    raise LibarchiveError(text.decode("utf-8", "replace"), fatal=status == ffi.ARCHIVE_FATAL)
+    text = (ffi.error_string(archive) or b"unknown error").decode("utf-8", "replace")
+    if "memory" in text.lower():
+        raise MemoryError(text)
+    raise LibarchiveError(text, fatal=status == ffi.ARCHIVE_FATAL)
 
 
 def _text(error: ArchiveError) -> str:
