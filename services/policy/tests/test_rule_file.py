@@ -73,7 +73,12 @@ BUSY_LINE = "    busy: {kind: defer, text: virus scanner is busy}\n"
             "use defer, or reject",
             id="hold, which would never be done",
         ),
-        pytest.param(changed("header.after_blank_line", "header.after_blanks"), "pattern: header.after_blanks", "no defect", id="defect"),
+        pytest.param(
+            changed("header.after_blank_line", "header.after_blanks"),
+            "pattern: header.after_blanks",
+            "no defect",
+            id="defect",
+        ),
         pytest.param(
             changed("header.after_blank_line,", "header.after_blank_line, hides_content: false,"),
             "hides_content: false",

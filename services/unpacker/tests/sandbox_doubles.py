@@ -164,13 +164,13 @@ def abort_without_memory(content: memoryview, request: OpenRequest) -> Iterator[
     """Take memory and use it, and then do what C++ does when there is no more."""
 
     def pieces() -> Iterator[bytes]:
-        kept: list[bytes] = []
+        kept = [b"begun"]
+        yield kept[0]
         try:
-            while True:
+            while len(kept) < 1_000_000:
                 kept.append(b"x" * 10_000_000)
         except MemoryError:
             os.abort()
-        yield kept[0]
 
     yield Member(("a",), pieces())
 
