@@ -321,6 +321,22 @@ class TestHidden:
         assert found["evil.exe"] == PAYLOAD
         assert "archive.hidden_member" in found.notes
 
+    @pytest.mark.parametrize("stated", [{"flags": 0xA900}, {"method": 0x5A08}, {"name": b"evil.exe" + b"x" * 3000}])
+    def test_odd_fields(self, stated: dict[str, int | bytes]) -> None:
+        """Readers that are not strict do not mind them."""
+        found = opened(zip_of(Entry("evil.exe", PAYLOAD, local=stated, central=None), Entry("a.txt", HELLO)))
+        assert found.contents == [PAYLOAD, HELLO]
+        assert "archive.hidden_member" in found.notes
+
+    @pytest.mark.parametrize("name", [b"", b"\1evil.exe", b"evil\nexe"])
+    @pytest.mark.parametrize("method", [STORED, 8])
+    def test_odd_names(self, name: bytes, method: int) -> None:
+        """A name that none should have is no place to hide: the checksum of the content proves the header."""
+        hidden = Entry("evil.exe", PAYLOAD, method, local={"name": name}, central=None)
+        found = opened(zip_of(Entry("a.txt", HELLO), hidden))
+        assert found.contents == [HELLO, PAYLOAD]
+        assert "archive.hidden_member" in found.notes
+
     def test_sizes_that_follow(self) -> None:
         """An unlisted, stored member may not even say how long it is."""
         descriptor = struct.pack("<4sIII", b"PK\7\x08", zlib.crc32(PAYLOAD), len(PAYLOAD), len(PAYLOAD))
@@ -350,6 +366,12 @@ class TestHidden:
         found = opened(zip_of(swallowing))
         assert UNLISTED.local_bytes() in found.contents
         assert found["evil.exe"] == PAYLOAD
+
+    def test_a_header_that_cannot_be_read(self) -> None:
+        """Between members nothing but headers has their signature: some reader will make something of it."""
+        broken = Entry("evil.exe", PAYLOAD, STORED, local={"name": b"\1", "crc": 1}, central=None)
+        assert opened(zip_of(Entry("a.txt", HELLO), broken)).notes == ["archive.inconsistent"]
+        assert opened(zip_of(broken)).ended is not None
 
     def test_chance_is_no_member(self) -> None:
         """Programs that make zips hold the signature as a constant."""
@@ -635,7 +657,8 @@ class TestBombs:
 
     def test_floods(self) -> None:
         """A file of nothing but signatures ends, and says that not all of it was followed or that it is no zip."""
-        for flood in (b"PK\3\4" * 300_000, b"PK\5\6" * 300_000, (b"PK\3\4" + bytes(26)) * 50_000):
+        long = Entry("", bytes(10**6), STORED, local={"name": b"\1", "crc": 1}).local_bytes()[:31]
+        for flood in (long * 50_000, b"PK\3\4" * 300_000, b"PK\5\6" * 300_000, (b"PK\3\4" + bytes(26)) * 50_000):
             found = opened(flood)
             assert found.ended is not None
 

@@ -14,8 +14,9 @@ from typing import Final
 
 from inflate64 import Inflater
 
+from qscan_contracts.vocabulary import UnscannedReason
 from qscan_unpacker.opening.libarchive_reader import LibarchiveError, decompressed
-from qscan_unpacker.opening.members import PIECE_BYTES
+from qscan_unpacker.opening.members import PIECE_BYTES, UnreadableError
 from qscan_unpacker.opening.signatures import Compression
 
 Method = int | Compression
@@ -31,6 +32,9 @@ XZ: Final = 95
 
 KNOWN_METHODS: Final = frozenset({*range(1, 8), 10, 16, 18, 19, 94, 96, 97, 98})
 """Methods that APPNOTE names and nothing here undoes."""
+
+OUT_OF_MEMORY: Final = "budget.memory"
+"""The error of a stream that needs more memory than there is."""
 
 _OLD_ZSTD: Final = 20
 _INPUT_BYTES: Final = 16 * 1024
@@ -81,9 +85,23 @@ class Decoding:
             if isinstance(error, lzma.LZMAError) and "memory" in str(error).lower():
                 raise MemoryError(str(error)) from error
             self.error = f"method {self.method}: {error}"
+        except MemoryError:
+            # liblzma says so of hostile headers, whatever memory there is.
+            self.error = OUT_OF_MEMORY
         else:
             if not self.complete:
                 self.error = f"method {self.method}: the compressed bytes end too early"
+
+
+def why_incomplete(decoding: Decoding) -> UnreadableError | None:
+    """What to say of a stream that was read and has not come to its end; None for one that has."""
+    if not decoding.error:
+        return None
+    over = decoding.error == OUT_OF_MEMORY
+    return UnreadableError(
+        UnscannedReason.OVER_BUDGET if over else UnscannedReason.NOT_UNPACKABLE,
+        decoding.error,
+    )
 
 
 def is_supported(method: Method) -> bool:

@@ -53,6 +53,7 @@ _ZIP64: Final = 0xFFFFFFFF
 _MAX_LOCAL_PROBES: Final = 256
 _MAX_ZIP_VERSION: Final = 99
 _MAX_NAME_BYTES: Final = 4096
+_NAME_BYTES_CHECKED: Final = 64
 
 _OLE: Final = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 _TNEF: Final = b"\x78\x9f\x3e\x22"
@@ -122,15 +123,19 @@ def archive_claimed_to_be_lzma(names: Sequence[str]) -> bool:
 
 
 def plausible_local_header(content: memoryview, at: int) -> bool:
-    """Whether a local header of a zip may stand at `at`, where its four bytes of magic were found (APPNOTE §4.3.7)."""
+    """Whether a local header of a zip may stand at `at`, where its four bytes of magic were found (APPNOTE §4.3.7).
+
+    Flags and method may be anything, since readers that are not strict do not mind; constants of programs that know
+    the magic fail at the name.
+    """
     if at + 30 > len(content):
         return False
-    version, flags, method, name_bytes, extra_bytes = unpack_from("<HHH16xHH", content, at + 4)
+    version, name_bytes, extra_bytes = unpack_from("<H20xHH", content, at + 4)
     if version & 0xFF > _MAX_ZIP_VERSION or not name_bytes or name_bytes > _MAX_NAME_BYTES:
         return False
-    if flags & 0xC000 or method > _MAX_ZIP_VERSION or at + 30 + name_bytes + extra_bytes > len(content):
+    if at + 30 + name_bytes + extra_bytes > len(content):
         return False
-    return 0 not in bytes(content[at + 30 : at + 30 + min(name_bytes, 8)])
+    return min(content[at + 30 : at + 30 + min(name_bytes, _NAME_BYTES_CHECKED)]) >= 0x20  # noqa: PLR2004 - controls
 
 
 def _by_start(content: memoryview, head: bytes, declared: str, names: Sequence[str]) -> list[ContainerKind]:

@@ -12,7 +12,7 @@ from heapq import merge
 from typing import Final
 
 from qscan_contracts.vocabulary import UnscannedReason
-from qscan_unpacker.opening.decoding import STORED, Decoding
+from qscan_unpacker.opening.decoding import DEFLATE, STORED, Decoding, drained
 from qscan_unpacker.opening.kinds import END_RECORD_BYTES, LOCAL_HEADER, plausible_local_header
 from qscan_unpacker.opening.members import Event, Member, Noted, OpenRequest, Unopened, UnreadableError
 from qscan_unpacker.opening.metering import TOO_MANY_MEMBERS, Meter
@@ -25,6 +25,8 @@ MAX_OVERLAPPING: Final = 8
 """Members within other members that are inflated. Honest archives have none, a bomb has thousands of one stream."""
 MAX_HEADERS_TRIED: Final = 100_000
 """Signatures of local headers that turn out to be none."""
+MAX_PROOF_BYTES: Final = 64 * 1024 * 1024
+"""Read and unpacked, to see whether unlikely headers are headers."""
 _MAX_PADDING_BYTES: Final = 64
 _SPANNING_MARKER_BYTES: Final = 4
 
@@ -45,6 +47,7 @@ class _Walk:
         self._meter = Meter(request)
         self._passwords = Passwords(request.passwords)
         self._layout: Layout = read_layout(content, max_members=request.max_members)
+        self._proof_bytes = MAX_PROOF_BYTES
         self._starts: list[int] = []
         self._ends: list[int] = []
         """Where members were found to lie: ascending, none over another."""
@@ -58,10 +61,13 @@ class _Walk:
                 inside.append(at)
                 continue
             listed = self._layout.listed.get(at, [])
-            if not listed and not plausible_local_header(self._content, at):
+            if not listed and not plausible_local_header(self._content, at) and not self._proves_itself(at):
                 tried += 1
                 if tried > MAX_HEADERS_TRIED:
                     raise UnreadableError(UnscannedReason.OVER_BUDGET, TOO_MANY_MEMBERS)
+                if self._starts:
+                    # Before the first member a program may know the signature; between members only headers have it.
+                    yield Noted("archive.inconsistent", at, len(LOCAL_HEADER), "a local header that cannot be read")
                 continue
             yield from self._member(at, listed)
         yield from self._overlapping(inside)
@@ -75,6 +81,25 @@ class _Walk:
             if at != before:
                 yield at
             before = at
+
+    def _proves_itself(self, at: int) -> bool:
+        """Whether an unlikely header is one after all: its content has the checksum that it states."""
+        local = local_header(self._content, at)
+        if local is None or local.method not in {STORED, DEFLATE} or self._proof_bytes <= 0:
+            return False
+        size = None if local.sizes_follow else local.compressed_size
+        if size is None and local.method == STORED:
+            return False
+        view = self._content[local.content_at :] if size is None else self._content[local.content_at :][:size]
+        room = min(self._proof_bytes, self._request.max_member_bytes)
+        probe = drained(Decoding(local.method, view), room)
+        self._proof_bytes -= probe.consumed + probe.produced
+        if not probe.complete or not probe.produced:
+            return False
+        end = local.content_at + probe.consumed
+        behind = bytes(self._content[end : end + 8])
+        stated = {behind[:4], behind[4:]} if size is None else {local.crc.to_bytes(4, "little")}
+        return probe.crc.to_bytes(4, "little") in stated
 
     def _member(self, at: int, listed: list[Listed]) -> Iterator[Event]:
         local = local_header(self._content, at)
@@ -158,7 +183,8 @@ class _Walk:
             raise UnreadableError(UnscannedReason.OVER_BUDGET, TOO_MANY_MEMBERS)
         if self._layout.volumes:
             raise UnreadableError(UnscannedReason.NOT_UNPACKABLE, "one of several volumes")
-        if not self._starts and not self._layout.end_records and not self._layout.listed:
+        no_zip = not self._layout.end_records or next(occurrences(self._content, LOCAL_HEADER), None) is not None
+        if no_zip and not self._starts and not self._layout.listed:
             raise UnreadableError(UnscannedReason.NOT_UNPACKABLE, "nothing in it can be read as zip")
 
     def _covering(self, at: int) -> int | None:

@@ -24,9 +24,10 @@ from qscan_unpacker.opening.decoding import (
     Method,
     drained,
     is_supported,
+    why_incomplete,
 )
 from qscan_unpacker.opening.member_names import leads_out, unique
-from qscan_unpacker.opening.members import Event, Member, Noted, OpenRequest, Unopened, UnreadableError
+from qscan_unpacker.opening.members import Event, Member, Noted, OpenRequest, Unopened
 from qscan_unpacker.opening.metering import Meter
 from qscan_unpacker.opening.signatures import occurrences
 from qscan_unpacker.opening.zip_records import (
@@ -43,6 +44,7 @@ MAX_MEMBERS_TRIED: Final = 8
 """Encrypted members that all passwords are tried on; when none fitted so many, only what fitted before is tried."""
 _SELF_ENDING: Final = frozenset({DEFLATE, DEFLATE64})
 """Streams that tell where they end, whatever the headers say."""
+_LOWER_BYTE: Final = 0xFF
 _EMPTY_DEFLATE_BYTES: Final = 2
 _DESCRIPTOR_BYTES: Final = 8
 """As much of a descriptor as is looked at: its signature, which it may lack, and its checksum."""
@@ -125,11 +127,13 @@ class ZipMember:
         sizes = self._sizes or [self._size_by_descriptor()]
         readings: dict[tuple[int, int], Decoding] = {}
         for header in self._headers:
-            method = header.aes[1] if header.aes is not None else header.method
-            whole = method in _SELF_ENDING
-            for size in (None,) if whole else (sizes if method == STORED else (max(sizes),)):
-                decoding = self._decoding(method, size)
-                readings.setdefault((method, len(decoding.content)), decoding)
+            stated = header.aes[1] if header.aes is not None else header.method
+            # Some readers look at the lower byte only.
+            for method in dict.fromkeys((stated, stated & _LOWER_BYTE)):
+                whole = method in _SELF_ENDING
+                for size in (None,) if whole else (sizes if method == STORED else (max(sizes),)):
+                    decoding = self._decoding(method, size)
+                    readings.setdefault((method, len(decoding.content)), decoding)
         return list(readings.values())
 
     def _decoding(self, method: Method, size: int | None) -> Decoding:
@@ -153,6 +157,8 @@ class ZipMember:
                 yield self._noted("archive.inconsistent", difference)
         if any(_unicode_path_lies(header) for header in self._headers):
             yield self._noted("archive.inconsistent", "the Unicode name is another one")
+        if any(header.method > _LOWER_BYTE for header in self._headers):
+            yield self._noted("archive.inconsistent", "there is no such method, but readers take a part of its number")
         if leads_out(self.names):
             yield self._noted("archive.unsafe_name", "")
         modes = {header.attributes >> 16 for header in self.listed if S_IFMT(header.attributes >> 16)}
@@ -201,8 +207,8 @@ class ZipMember:
 
     def _checked(self, pieces: Iterator[bytes], decoding: Decoding) -> Iterator[bytes]:
         yield from self.meter.metered(pieces)
-        if decoding.error:
-            raise UnreadableError(UnscannedReason.NOT_UNPACKABLE, decoding.error)
+        if (error := why_incomplete(decoding)) is not None:
+            raise error
 
     def _wrong(self, decoding: Decoding, *, encrypted: bool) -> str:
         for header in self._headers:
