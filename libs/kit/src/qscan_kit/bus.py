@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 import msgspec
 import nats
+import nats.aio.client
 import nats.errors
 from nats.aio.client import Client
 from nats.aio.msg import Msg
@@ -30,6 +31,10 @@ CONNECT_TIMEOUT_S = 3
 PING_INTERVAL_S = 10
 PENDING_MESSAGES = 512
 """Low on purpose: what a subscription cannot take now is better refused than hidden in a buffer."""
+
+# nats-py has headers read by fast_mail_parser where that happens to be installed. It gives lists instead of texts, and
+# then no event can be acknowledged; what somebody installs beside us must not change what we read.
+vars(nats.aio.client)["parse_email"] = None
 
 _log = get_logger()
 _encoder = msgspec.msgpack.Encoder()
