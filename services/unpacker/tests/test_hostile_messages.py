@@ -1,5 +1,7 @@
 """Attacks on the dissector: time and memory linear in the message, and never an exception (field-lessons §4.1)."""
 
+import base64
+import gc
 import tempfile
 import time
 import tracemalloc
@@ -53,6 +55,8 @@ def repeated(before: bytes, piece: bytes, after: bytes, size: int = HEADER_BYTES
             repeated(b"Content-Transfer-Encoding: quoted-printable\n\n", b"= ", b"", 3_000_000), id="soft line breaks"
         ),
         pytest.param(repeated(MULTIPART, b"--b\n", b"", 3_000_000), id="delimiters"),
+        pytest.param(repeated(MULTIPART, b"--ba\n", b"", 3_000_000), id="longer delimiters"),
+        pytest.param(repeated(b"Content-Type: a b; x ", b"name='a=?u?q?x?= ", b"\n\nx"), id="names in names"),
         pytest.param(repeated(MULTIPART, b"\n--", b"", 3_000_000), id="almost delimiters"),
         pytest.param(repeated(b"", b"Content-Type: message/rfc822\n\n", b""), id="messages in messages"),
         pytest.param(repeated(b"", b"\0", b"", 3_000_000), id="nothing but NUL"),
@@ -118,3 +122,37 @@ def test_seconds_run_out_inside_one_part() -> None:
         dissection = Dissector(raw, sha256, holding, budget, content).dissect()
     assert [one.id for one in dissection.defects] == ["budget.seconds"]
     assert dissection.reports
+
+
+def test_blank_lines_take_no_memory(tmp_path):
+    """A million of them in front of nothing cost what they are, not two hundred times as much."""
+    raw = b"\n" * 3_000_000
+    content, sha256 = content_of(raw)
+    with Holding(tmp_path) as holding:
+        tracemalloc.start()
+        try:
+            Dissector(raw, sha256, holding, Budget(Limits(), time.thread_time), content).dissect()
+            _, peak_bytes = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+    assert peak_bytes < 10 * len(raw)
+
+
+def test_a_message_that_runs_out_of_budget_leaves_no_descriptor(tmp_path):
+    """Decoded messages are mapped; what was still to be done of them is let go at once, not when Python tidies up."""
+    inner = MULTIPART + b"--b\n\nx\n" * 3_000
+    padded = base64.encodebytes(b"X: " + b"x" * 300_000 + b"\n" + inner)
+    raw = b"Content-Type: message/rfc822\nContent-Transfer-Encoding: base64\n\n" + padded
+    content, sha256 = content_of(raw)
+    limits = Limits(max_header_bytes=1_000_000)
+    descriptors = Path("/proc/self/fd")
+    gc.disable()
+    try:
+        before = len(list(descriptors.iterdir()))
+        with Holding(tmp_path) as holding:
+            dissector = Dissector(raw, sha256, holding, Budget(limits, time.thread_time), content)
+            dissector.dissect()
+            assert dissector.ran_out_of == "budget.components"
+        assert len(list(descriptors.iterdir())) == before
+    finally:
+        gc.enable()

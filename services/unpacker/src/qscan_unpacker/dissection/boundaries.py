@@ -1,9 +1,10 @@
 """Where a multipart is divided, for every boundary that a reader may take (RFC 2046 §5.1.1)."""
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
+from qscan_unpacker.dissection.budget import Budget
 from qscan_unpacker.dissection.continuations import continued
 from qscan_unpacker.dissection.structured import Structured, unescaped, unfolded
 
@@ -21,6 +22,7 @@ MAX_PREFIXED = 16
 _MAX_LINE_BYTES = 256
 _SEARCHED_BYTES = 256
 """Of a longer delimiter only the beginning is searched for: `re` keeps what it compiled."""
+_LOOKED_AT_BETWEEN_CHARGES = 4096
 _CR, _LF = 0x0D, 0x0A
 
 Buffer = bytes | memoryview
@@ -88,7 +90,7 @@ class Division:
 
 
 def divide(
-    data: Buffer, boundary: bytes, start: int, end: int, *, charge: Callable[[], None], prefixes: bool = False
+    data: Buffer, boundary: bytes, start: int, end: int, *, budget: Budget, depth: int, prefixes: bool = False
 ) -> Division:
     """Divide ``data[start:end]``. The line end in front of a delimiter belongs to the delimiter.
 
@@ -97,12 +99,16 @@ def divide(
         boundary: without the two hyphens; not empty.
         start: where the body begins.
         end: where it ends.
-        charge: called for each part before it is kept; may raise.
+        budget: charged for each part before it is kept.
+        depth: of the parts.
         prefixes: whether a line counts that begins like a delimiter and goes on.
+
+    Raises:
+        OverBudgetError: too many parts, or too little time.
     """
     division = Division()
     after_delimiter: int | None = None
-    for line_end, after, closing, exact in _delimiters(data, boundary, start, end, prefixes=prefixes):
+    for line_end, after, closing, exact in _delimiters(data, boundary, start, end, budget, prefixes=prefixes):
         # Of two delimiters in a row, the line end between them belongs to the first.
         before = max(line_end, division.delimiters[-1][1]) if division.delimiters else line_end
         if not exact:
@@ -124,7 +130,7 @@ def divide(
         if closing:
             division.epilogue = (after, end)
         else:
-            charge()
+            budget.charge_component(depth)
             after_delimiter = after
     if after_delimiter is not None and division.epilogue is None:
         division.parts.append((after_delimiter, end))
@@ -143,11 +149,13 @@ def declared_boundaries(data: Buffer, start: int, end: int) -> set[bytes]:
 
 
 def _delimiters(
-    data: Buffer, boundary: bytes, start: int, end: int, *, prefixes: bool
+    data: Buffer, boundary: bytes, start: int, end: int, budget: Budget, *, prefixes: bool
 ) -> Iterator[tuple[int, int, bool, bool]]:
     """(where the part before ends, where the part after begins, whether it closes, whether it is the whole line)."""
     mark, view = b"--" + boundary, memoryview(data)
-    for match in re.compile(re.escape(mark[:_SEARCHED_BYTES])).finditer(data, start, end):
+    for number, match in enumerate(re.compile(re.escape(mark[:_SEARCHED_BYTES])).finditer(data, start, end)):
+        if number % _LOOKED_AT_BETWEEN_CHARGES == 0:
+            budget.charge_time()
         at = match.start()
         if (at != start and data[at - 1] != _LF) or view[at : at + len(mark)] != mark:
             continue

@@ -115,6 +115,7 @@ class Dissector:
 
     def _ran_out(self, error: OverBudgetError) -> None:
         self.ran_out_of = error.limit
+        self._walk.give_up()
         self._collector.note(error.limit, RAW_PATH, 0)
         self._collector.report(RAW_PATH, UnscannedReason.OVER_BUDGET, error.limit)
 

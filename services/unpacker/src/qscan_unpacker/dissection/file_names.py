@@ -62,9 +62,17 @@ def _stated(
     ):
         for one in structured:
             yield from (CandidateName(text, source) for text in names_of(one))
-        for match in itertools.chain.from_iterable(_LOOSE_NAME.finditer(unfolded(raw)) for raw in raw_values):
-            for value in (match[2].strip(b"\"' \t"), match[1].replace(b'"', b"").strip()):
-                yield from (CandidateName(text, source) for text in name_readings(value) if text)
+        for value in _loose_values(raw_values):
+            yield from (CandidateName(text, source) for text in name_readings(value) if text)
+
+
+def _loose_values(raw_values: Iterable[bytes]) -> Iterator[bytes]:
+    known = set()
+    for match in itertools.chain.from_iterable(_LOOSE_NAME.finditer(unfolded(raw)) for raw in raw_values):
+        for value in (match[2].strip(b"\"' \t"), match[1].replace(b'"', b"").strip()):
+            if value not in known:
+                known.add(value)
+                yield value
 
 
 def names_of(structured: Structured) -> list[str]:

@@ -14,7 +14,7 @@ MIME_FIELDS = frozenset({b"content-type", b"content-transfer-encoding", b"conten
 _FIELD = re.compile(rb"([^ \t:\n][^:\n]*+):((?:[^\n]*)(?:\n[ \t][^\n]*)*)\n?")
 _LINE = re.compile(rb"[^\n]*\n?")
 _BLANK_CONTINUATION = re.compile(rb"\n[ \t]+\r?(?=\n)")
-_BLANK_LINES = re.compile(rb"(?:\xef\xbb\xbf)?(?:[ \t]*\r?\n)*")
+_BLANK_LINES = re.compile(rb"(?:\xef\xbb\xbf)?(?:[ \t]*+\r?\n)*+")
 _NOT_IN_A_NAME = re.compile(rb"[\x00-\x20\x7f]")
 _LOOSE_LINE_ENDS = re.compile(rb"[\v\f\x1c-\x1e]|\xc2\x85|\xe2\x80[\xa8\xa9]")
 _INVISIBLE = re.compile(rb"[^\t\n\r\x20-\x7e]+")

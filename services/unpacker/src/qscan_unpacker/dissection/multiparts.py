@@ -84,10 +84,8 @@ class Multiparts:
         return list(self._opened(entity, guessed_boundaries(data, start, end), start))
 
     def _division(self, entity: Entity, mark: bytes, start: int, *, prefixes: bool = False) -> Division:
-        def charge() -> None:
-            self._walk.collector.budget.charge_component(entity.depth + 1)
-
-        return divide(entity.source.data, mark, start, entity.end, charge=charge, prefixes=prefixes)
+        budget, depth = self._walk.collector.budget, entity.depth + 1
+        return divide(entity.source.data, mark, start, entity.end, budget=budget, depth=depth, prefixes=prefixes)
 
     def _boundary_defects(self, entity: Entity, header: Header, fields: StructuralFields, marks: list[bytes]) -> None:
         if entity.header is not None:  # another reading of a header whose boundary was seen before

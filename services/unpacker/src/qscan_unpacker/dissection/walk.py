@@ -30,6 +30,10 @@ class Walk:
         """The next entity, or None when all are done."""
         return self._pending.pop() if self._pending else None
 
+    def give_up(self) -> None:
+        """Nothing more is taken. What is left holds maps of files, and a descriptor for each."""
+        self._pending.clear()
+
     def add(self, entities: Iterable[Entity]) -> None:
         """Entities that come next, in order; those of further readings come last."""
         found = list(entities)
