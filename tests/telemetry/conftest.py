@@ -1,10 +1,13 @@
 """One system that has scanned some mail, and everything that it told."""
 
+import base64
+import io
 import json
 import os
 import signal
 import socket
 import stat
+import zipfile
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -87,6 +90,24 @@ def personal_message(body: bytes, *, file_name: bytes = PERSONAL.encode() + b".t
     )
 
 
+def with_container(content: bytes) -> bytes:
+    """A mail with a file that a container may be in, under a name that tells of people."""
+    return personal_message(b"see below", file_name=PERSONAL.encode() + b".zip").replace(
+        b"--" + PERSONAL.encode() + b"--",
+        b"--" + PERSONAL.encode() + b"\r\nContent-Transfer-Encoding: base64\r\n\r\n"
+        b"" + base64.encodebytes(content).replace(b"\n", b"\r\n") + b"--" + PERSONAL.encode() + b"--",
+    )
+
+
+def zipped(*contents: bytes) -> bytes:
+    """An archive, its members named like people."""
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        for number, content in enumerate(contents):
+            archive.writestr(f"{PERSONAL}-{number}.txt", content)
+    return file.getvalue()
+
+
 MAILS: dict[str, bytes] = {
     "clean": personal_message(b"hello"),
     "virus": personal_message(b"EVIL"),
@@ -99,6 +120,10 @@ MAILS: dict[str, bytes] = {
     "half a character": personal_message(b"", file_name=b'"=?utf-7?q?+2AA-' + PERSONAL.encode() + b'?="'),
     "unknown charset": personal_message(b"", file_name=b'"=?' + PERSONAL.encode() + b"?q?=e4" + b'?="'),
     "raw 8 bit": personal_message(b"\xe4", file_name=b"\xe4" + PERSONAL.encode() + b"\xff\x00.exe"),
+    "zip": with_container(zipped(PERSONAL.encode(), zipped(b"inner"))),
+    "bomb": with_container(zipped(bytes(40_000_000))),
+    "damaged zip": with_container(zipped(PERSONAL.encode() * 1_000)[:40] + b"?" * 100),
+    "no archive at all": with_container(b"7z\xbc\xaf\x27\x1c" + PERSONAL.encode()),
     "unclosed": personal_message(b"")[:300],
     "empty": b"",
 }

@@ -2,6 +2,7 @@
 
 import ast
 from collections.abc import Iterator
+from functools import partial
 
 import pytest
 from prometheus_client import REGISTRY
@@ -9,6 +10,8 @@ from prometheus_client import REGISTRY
 from qscan_kit import metrics
 from qscan_kit.metrics import AS_CONFIGURED, DECLARED
 from qscan_spam.unscored import Unscored
+from qscan_unpacker.opening.kinds import ContainerKind
+from qscan_unpacker.sandbox.session import ChildEnd
 from tests.telemetry.conftest import BAD_ENVELOPES, MAILS, Told
 from tools.generated import METRICS, ROOT, generated
 
@@ -73,7 +76,9 @@ def test_a_name_and_its_labels(declared):
 
 
 def test_words_of_a_service_are_declared():
-    """Of an enumeration that kit cannot import."""
+    """Of enumerations that kit cannot import."""
+    assert {*ChildEnd} == DECLARED["qscan_sandbox_children"].labels["end"]
+    assert {*ContainerKind} - {ContainerKind.UNSUPPORTED} == DECLARED["qscan_containers"].labels["kind"]
     assert set(Unscored) | {"ham", "spam"} == DECLARED["qscan_spam_scores"].labels["outcome"]
 
 
@@ -116,6 +121,22 @@ def test_components_add_up(told: Told):
     answered = sum(len(answer["components"]) for _, answer in told.answers)
     assert told.total("unpacker", "qscan_components_total") == answered
     assert told.total("unpacker", "qscan_components_total", origin="raw") == len(told.answers)
+
+
+def test_containers_add_up(told: Told):
+    """Each is counted with its end, and each message that has some with one process, which has ended."""
+    count = partial(told.total, "unpacker")
+    assert count("qscan_containers_total", kind="zip", outcome="opened") == 2  # one in the other
+    assert count("qscan_containers_total", kind="zip", outcome="stopped") == 1
+    assert count("qscan_containers_total", outcome="not_unpackable") == 2
+    assert count("qscan_sandbox_children_total", end="stopped") == 1
+    assert count("qscan_sandbox_children_total") == count("qscan_opening_seconds_count") == 4
+    assert count("qscan_sandbox_children_living") == 0
+    assert count("qscan_sandbox_starts_total") == 1
+    for reason in ("bomb", "not_unpackable"):
+        reported = count("qscan_engine_reports_total", engine="unpacker", outcome="unscanned", reason=reason)
+        findings = [finding["id"] for _, answer in told.answers for finding in answer["findings"]]
+        assert reported == findings.count(f"unscanned.{reason}") > 0
 
 
 def test_requests_add_up(told: Told):

@@ -17,6 +17,7 @@ EDGES = [
     (("qscan-unpacker", "scan"), ("qscan-unpacker", "send scan.spam")),
     (("qscan-unpacker", "scan"), ("qscan-unpacker", "hand off")),
     (("qscan-unpacker", "send scan.policy"), ("qscan-policy", "process scan.policy")),
+    (("qscan-unpacker", "unpack"), ("qscan-unpacker", "open containers")),
     (("qscan-unpacker", "send scan.spam"), ("qscan-spam", "process scan.spam")),
     (("qscan-unpacker", "hand off"), ("qscan-archiver", "process event.quarantine")),
     (("qscan-unpacker", "hand off"), ("qscan-notifier", "process event.notice")),
