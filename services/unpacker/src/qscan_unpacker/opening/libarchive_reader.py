@@ -15,8 +15,10 @@ from typing import Final
 from libarchive import ffi
 from libarchive.exception import ArchiveError
 
+from qscan_contracts.vocabulary import UnscannedReason
 from qscan_unpacker.opening.member_names import decoded, unique
-from qscan_unpacker.opening.members import PIECE_BYTES
+from qscan_unpacker.opening.members import PIECE_BYTES, UnreadableError
+from qscan_unpacker.opening.metering import OUT_OF_MEMORY
 from qscan_unpacker.opening.signatures import ArchiveFormat, Compression
 
 _READERS: Final = {
@@ -45,6 +47,17 @@ class LibarchiveError(Exception):
     def __init__(self, text: str, *, fatal: bool) -> None:
         super().__init__(text)
         self.fatal = fatal
+
+    @property
+    def unreadable(self) -> UnreadableError:
+        """The same for who asked for a member or an archive. libarchive has one status for all, and words."""
+        text = str(self)
+        if "memory" in text.lower():
+            # Another program may have the memory: that is something else than bytes that nobody can read.
+            return UnreadableError(UnscannedReason.OVER_BUDGET, OUT_OF_MEMORY)
+        if "encrypt" in text.lower():
+            return UnreadableError(UnscannedReason.ENCRYPTED, text)
+        return UnreadableError(UnscannedReason.NOT_UNPACKABLE, text)
 
 
 class _Buffer(ctypes.Structure):
@@ -200,7 +213,7 @@ def _entries(archive: int, address: int, size: int) -> Iterator[Entry]:
     try:
         ffi.read_open_memory(archive, address, size)
     except ArchiveError as error:
-        raise LibarchiveError(_text(error), fatal=True) from error
+        raise _failure(str(error.msg), fatal=True) from error
     pointer = ctypes.c_void_p()
     while _checked(archive, _read_next_header(archive, pointer)):
         yield Entry(archive, pointer.value or 0)
@@ -238,13 +251,12 @@ def _checked(archive: int, status: int) -> bool:
     if status == ffi.ARCHIVE_EOF:
         return False
     text = (ffi.error_string(archive) or b"unknown error").decode("utf-8", "replace")
-    if "memory" in text.lower():
-        raise MemoryError(text)
-    raise LibarchiveError(text, fatal=status == ffi.ARCHIVE_FATAL)
+    raise _failure(text, fatal=status == ffi.ARCHIVE_FATAL)
 
 
-def _text(error: ArchiveError) -> str:
-    return str(error.msg)
+def _failure(text: str, *, fatal: bool) -> LibarchiveError | MemoryError:
+    """What libarchive has no room for may well be opened by another program, so it is no damage."""
+    return MemoryError(text) if "memory" in text.lower() else LibarchiveError(text, fatal=fatal)
 
 
 def _without_surrogates(text: str) -> str:
