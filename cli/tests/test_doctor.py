@@ -1,14 +1,18 @@
 """What doctor makes of the machine."""
 
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from qscan_cli.__main__ import main
-from qscan_cli.doctor import apparmor, installed
+from qscan_cli.configuration.reading import Configuration
+from qscan_cli.doctor import apparmor, installed, sandbox
 from qscan_cli.doctor.findings import State, as_text, ok, problem
 from qscan_cli.signatures import has_signatures, newest
+from qscan_unpacker.sandbox import shared_libraries
+from qscan_unpacker.sandbox.shared_libraries import SharedLibrary
 
 DATA = Path("/var/lib/qscan")
 
@@ -78,6 +82,33 @@ class TestAppArmor:
     def test_a_kernel_without_it_confines_nobody(self, tmp_path):
         """There is no list of profiles."""
         assert apparmor.clamd_problem(DATA, tmp_path / "none", tmp_path / "none") is None
+
+
+class TestSandbox:
+    def test_it_is_tried(self):
+        """By starting it; and the version of libarchive is told with those of what it stands on."""
+        libarchive, confined, memory = sandbox.look(Configuration())
+        assert re.match(r"3\.\d+\.\d+ zlib/", libarchive.what)
+        assert (libarchive.state, confined.state, memory.state) == (State.OK,) * 3
+        assert "seccomp" in confined.what
+
+    def test_a_library_that_is_missing_is_a_problem(self):
+        """With the package that has it; what stands on it is not tried then."""
+        lost = SharedLibrary("libqscan-nowhere.so.1", "libqscan-nowhere1")
+        found, _ = sandbox.look(Configuration(), [*shared_libraries.needed(), lost])
+        assert (found.topic, found.state) == ("libqscan-nowhere", State.PROBLEM)
+        assert found.advice == "apt-get install --no-install-recommends libqscan-nowhere1"
+
+    @pytest.mark.parametrize(("is_required", "state"), [(True, State.PROBLEM), (False, State.NOTE)])
+    def test_without_seccomp_the_site_decides(self, is_required, state):
+        """Either way the reason is told, which says what to do."""
+        found = sandbox.without_seccomp("use another kernel", is_required=is_required)
+        assert (found.state, found.advice) == (state, "use another kernel")
+
+    def test_settings_count(self):
+        """More processes than the machine has memory for are worth a note."""
+        tables = {"unpacker": {"max_sandbox_processes": 30_000}}
+        assert [found.state for found in sandbox.look(Configuration(tables=tables))] == [State.OK, State.OK, State.NOTE]
 
 
 def test_every_problem_has_its_advice_below_it():

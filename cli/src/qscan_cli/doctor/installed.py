@@ -10,7 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from qscan_cli.configuration.reading import Configuration
-from qscan_cli.doctor import apparmor
+from qscan_cli.doctor import apparmor, sandbox
 from qscan_cli.doctor.findings import Found, note, ok, problem
 from qscan_cli.errors import CommandError
 from qscan_cli.places import DataDirectory, find_program
@@ -31,6 +31,7 @@ def look(configuration: Configuration, data: DataDirectory) -> Iterator[Found]:
     yield _nats(configuration)
     yield from _clamd(configuration, data)
     yield _spamd(configuration)
+    yield from sandbox.look(configuration)
     yield _qscan_queue()
     yield _qmail_queue()
     yield from _disk(data)

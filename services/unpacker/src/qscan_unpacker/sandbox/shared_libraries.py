@@ -12,6 +12,19 @@ class SharedLibrary:
     file: str
     package: str
 
+    @property
+    def name(self) -> str:
+        """``libarchive``."""
+        return self.file.partition(".")[0]
+
+    def loads(self) -> bool:
+        """Whether it can be loaded on this machine."""
+        try:
+            ctypes.CDLL(self.file)
+        except OSError:
+            return False
+        return True
+
 
 def needed() -> tuple[SharedLibrary, ...]:
     """All of them, by the list that set-up and image go by, too."""
@@ -21,12 +34,4 @@ def needed() -> tuple[SharedLibrary, ...]:
 
 def missing() -> tuple[SharedLibrary, ...]:
     """Those that cannot be loaded on this machine."""
-    return tuple(library for library in needed() if not _loads(library.file))
-
-
-def _loads(file: str) -> bool:
-    try:
-        ctypes.CDLL(file)
-    except OSError:
-        return False
-    return True
+    return tuple(library for library in needed() if not library.loads())
