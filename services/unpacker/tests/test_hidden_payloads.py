@@ -169,6 +169,25 @@ def test_a_piece_of_a_name_may_have_many_digits(look):
 @pytest.mark.parametrize(
     "header",
     [
+        b"Content-Disposition: attachment; filename*=ibm037''%85%A5%89%93K%85%A7%85",
+        b'Content-Disposition: attachment; filename="=?ibm037?Q?=85=A5=89=93K=85=A7=85?="',
+        b'Content-Disposition: attachment; filename="=?unicode-1-1-utf-7?Q?evil+AC4-exe?="',
+        b"Content-Disposition: attachment; size=1, filename=evil.exe",
+        b"Content-Disposition: attachment x name=a.txt name=evil.exe name=b.txt",
+        b'Content-Type: application/octet-stream; x=";name=evil.exe"',
+        b"Content-Location: http://example.org/evil%2Eexe",
+        b"Content-Location: cid:evil.exe#x",
+    ],
+)
+def test_a_name_may_be_given_in_many_ways(look, header):
+    """What mutt and Evolution decode, and what lenient readers find between other things."""
+    found, _ = look(TOP + header + b"\n\nx")
+    assert "evil.exe" in {name.text for name in found.found[1].component.names}
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
         b"Content-Disposition: attachment " + b"".join(b"name=%d.txt " % i for i in range(90)) + b"name=evil.exe",
         b"Content-Disposition: attachment" + b"".join(b"; filename=%d.txt" % i for i in range(90)) + b"; name=evil.exe",
     ],

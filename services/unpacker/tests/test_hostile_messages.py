@@ -141,7 +141,7 @@ def test_blank_lines_take_no_memory(tmp_path):
 def test_a_message_that_runs_out_of_budget_leaves_no_descriptor(tmp_path):
     """Decoded messages are mapped; what was still to be done of them is let go at once, not when Python tidies up."""
     inner = MULTIPART + b"--b\n\nx\n" * 3_000
-    padded = base64.encodebytes(b"X: " + b"x" * 300_000 + b"\n" + inner)
+    padded = base64.encodebytes(b"X: \r" + b"x" * 300_000 + b"\n" + inner)
     raw = b"Content-Type: message/rfc822\nContent-Transfer-Encoding: base64\n\n" + padded
     content, sha256 = content_of(raw)
     limits = Limits(max_header_bytes=1_000_000)

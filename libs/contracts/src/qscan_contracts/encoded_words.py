@@ -11,7 +11,8 @@ _HEX_PAIR = re.compile(rb"=([0-9A-Fa-f]{2})")
 # What mail is written in. Others are not looked up: some of Python's codecs are no charsets, some take quadratic time,
 # and every unknown name would stay in the memory of the codec registry for ever.
 _CHARSET = re.compile(
-    r"utf[-_]?(7|8|(16|32)([-_]?[lb]e)?)|(us[-_])?ascii|iso[-_]?8859[-_]?\d{1,2}|(cp|windows[-_]?)\d{3,4}|koi8[-_][rut]"
+    r"(unicode-1-1-)?utf[-_]?(7|8|(16|32)([-_]?[lb]e)?)|(us[-_])?ascii|iso[-_]?8859[-_]?\d{1,2}|koi8[-_][rut]"
+    r"|(cp|ibm|windows[-_]?)\d{3,4}"
     r"|gb2312|gbk|gb18030|big5|euc[-_](jp|kr)|shift[-_]jis|iso[-_]2022[-_](jp|kr)|latin[-_]?1|tis[-_]620|mac(intosh|[-_]?roman)",
     re.IGNORECASE,
 )

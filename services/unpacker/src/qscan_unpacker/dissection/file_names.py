@@ -3,7 +3,7 @@
 import itertools
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from urllib.parse import unquote_to_bytes
+from urllib.parse import unquote, unquote_to_bytes
 
 from qscan_contracts.components import CandidateName
 from qscan_contracts.encoded_words import decode_words
@@ -129,6 +129,6 @@ def _described(descriptions: Iterable[bytes], locations: Iterable[bytes]) -> Ite
             yield CandidateName(text, NameSource.CONTENT_DESCRIPTION)
     for value in locations:
         text = decode_words(unfolded(value).decode("utf-8", errors="replace")).strip(" \t\"'<>")
-        name = _AUTHORITY.sub("", text).partition("?")[0].rpartition("/")[2]
+        name = unquote(_AUTHORITY.sub("", text).partition("?")[0].partition("#")[0].rpartition("/")[2])
         if _SAVED_AS.fullmatch(name):
             yield CandidateName(name, NameSource.CONTENT_LOCATION)

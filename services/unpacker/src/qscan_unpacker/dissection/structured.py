@@ -13,6 +13,7 @@ _PARAMETER = re.compile(
 )
 _QUOTED_PAIR = re.compile(rb"\\(.)", re.DOTALL)
 _CONTROL_OF_COMMENTS = re.compile(rb'\\.|[()"]', re.DOTALL)
+_NAME_IN_VALUE = re.compile(rb"name\s*=", re.IGNORECASE)
 _NO_TOKEN = re.compile(rb"[\s=,\"]")
 _LONE_CR = re.compile(rb"\r(?!\n)")
 _TYPE = re.compile(rb"^[!#$%&'*+.^_`{|}~0-9a-z-]+/[!#$%&'*+.^_`{|}~0-9a-z-]+$")
@@ -41,8 +42,10 @@ class Structured:
 
     @property
     def is_irregular(self) -> bool:
-        """Whether a parameter may have got lost in it: for some readers a semicolon is missing, for others not."""
-        return self.malformed or _NO_TOKEN.search(self.value) is not None
+        """Whether a name may have got lost in it: for some readers a semicolon or quote is missing, for others not."""
+        if self.malformed or _NO_TOKEN.search(self.value) is not None:
+            return True
+        return any(_NAME_IN_VALUE.search(value) for _, value in self.parameters)
 
     @property
     def is_type(self) -> bool:
@@ -81,6 +84,7 @@ def _parse(text: bytes) -> Structured:
             at = following
             continue
         value = match[2]
+        malformed = malformed or b'"' in match[1]
         if value.startswith(b'"'):
             closed = len(value) > 1 and value.endswith(b'"')
             malformed = malformed or not closed
