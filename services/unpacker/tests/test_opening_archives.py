@@ -580,3 +580,11 @@ FILES = [
 def test_damaged_files_never_crash(content: bytes) -> None:
     """Nor does a compressed file."""
     Opened(open_compressed, content, names=("a.lzma",), max_member_bytes=10**6, max_bytes=10**7)
+
+
+@pytest.mark.parametrize("dictionary", [1 << 31, 0xFFFFFFFF])
+def test_streams_that_want_all_memory(dictionary: int) -> None:
+    """Another program may give it to them: that is over budget, not damage."""
+    content = b"\x5d" + struct.pack("<I", dictionary) + lzma.compress(HELLO, lzma.FORMAT_ALONE)[5:]
+    found = unpacked(content, "a.lzma")
+    assert [(error.reason, error.detail) for error in found.broken] == [(UnscannedReason.OVER_BUDGET, "budget.memory")]

@@ -45,10 +45,7 @@ def open_archive(content: memoryview, request: OpenRequest) -> Iterator[Event]:
         try:
             yield from opened(content[offset:], archive_format, meter, request.passwords)
         except LibarchiveError as error:
-            # libarchive has no status for it, only words.
-            encrypted = "encrypt" in str(error)
-            reason = UnscannedReason.ENCRYPTED if encrypted else UnscannedReason.NOT_UNPACKABLE
-            obstacles.append(UnreadableError(reason, f"{archive_format}: {error}"))
+            obstacles.append(error.unreadable)
         obstacle = _obstacle(content[offset:], archive_format)
         if obstacle is not None:
             obstacles.append(obstacle)
@@ -162,7 +159,7 @@ class _Content:
                 yield piece
         except LibarchiveError as error:
             self.failure = error
-            raise UnreadableError(UnscannedReason.NOT_UNPACKABLE, str(error)) from error
+            raise error.unreadable from error
         self.crc = crc
 
 

@@ -10,7 +10,7 @@ from struct import unpack_from
 from typing import Final
 
 from qscan_contracts.vocabulary import UnscannedReason
-from qscan_unpacker.opening.decoding import DEFLATE, Decoding, why_incomplete
+from qscan_unpacker.opening.decoding import DEFLATE, Decoding
 from qscan_unpacker.opening.kinds import archive_claimed_to_be_lzma
 from qscan_unpacker.opening.member_names import decoded, leads_out, unique
 from qscan_unpacker.opening.members import Event, Member, Noted, OpenRequest, UnreadableError
@@ -87,8 +87,8 @@ def _given(names: Sequence[str], decoding: Decoding, meter: Meter) -> Iterator[E
 
 def _checked(decoding: Decoding, meter: Meter) -> Iterator[bytes]:
     yield from meter.metered(decoding.pieces())
-    if (error := why_incomplete(decoding)) is not None:
-        raise error
+    if decoding.failure is not None:
+        raise decoding.failure
 
 
 def _gzip(content: memoryview, names: Sequence[str], meter: Meter) -> Iterator[Event]:
@@ -135,8 +135,8 @@ class _GzipFile:
             self.members.append(header)
             decoding = Decoding(DEFLATE, self._content[header.content_at :])
             yield from decoding.pieces()
-            if (error := why_incomplete(decoding)) is not None:
-                raise error
+            if decoding.failure is not None:
+                raise decoding.failure
             trailer_at = header.content_at + decoding.consumed
             self.end = min(trailer_at + _GZIP_TRAILER_BYTES, len(self._content))
             trailer = bytes(self._content[trailer_at : self.end])

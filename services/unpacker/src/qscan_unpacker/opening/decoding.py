@@ -17,6 +17,7 @@ from inflate64 import Inflater
 from qscan_contracts.vocabulary import UnscannedReason
 from qscan_unpacker.opening.libarchive_reader import LibarchiveError, decompressed
 from qscan_unpacker.opening.members import PIECE_BYTES, UnreadableError
+from qscan_unpacker.opening.metering import OUT_OF_MEMORY
 from qscan_unpacker.opening.signatures import Compression
 
 Method = int | Compression
@@ -32,9 +33,6 @@ XZ: Final = 95
 
 KNOWN_METHODS: Final = frozenset({*range(1, 8), 10, 16, 18, 19, 94, 96, 97, 98})
 """Methods that APPNOTE names and nothing here undoes."""
-
-OUT_OF_MEMORY: Final = "budget.memory"
-"""The error of a stream that needs more memory than there is."""
 
 _OLD_ZSTD: Final = 20
 _INPUT_BYTES: Final = 16 * 1024
@@ -54,7 +52,7 @@ class Decoding:
         produced: bytes that came out.
         crc: CRC-32 of them.
         complete: the stream came to its own end (or, stored, to the end of the input).
-        error: why it did not, for people; ``""`` while nothing is wrong.
+        failure: why it did not, for who reads the member; None while nothing is wrong.
     """
 
     def __init__(self, method: Method, content: memoryview, *, size: int = 0, crc: int = 0) -> None:
@@ -66,42 +64,40 @@ class Decoding:
         self.content = content
         self.consumed = self.produced = self.crc = 0
         self.complete = False
-        self.error = ""
+        self.failure: UnreadableError | None = None
         self._stated = size, crc
 
     def pieces(self) -> Generator[bytes]:
-        """The content, once. What is wrong with the bytes is in `error` then.
-
-        Raises:
-            MemoryError: it takes more than anything here may take; another program may well decompress it.
-        """
+        """The content, once. Never raises for what the bytes are: see `error`."""
         try:
             for piece in _METHODS[self.method](self, self._stated):
                 if piece:
                     self.produced += len(piece)
                     self.crc = zlib.crc32(piece, self.crc)
                     yield piece
-        except (zlib.error, lzma.LZMAError, OSError, ValueError, EOFError, LibarchiveError) as error:
-            if isinstance(error, lzma.LZMAError) and "memory" in str(error).lower():
-                raise MemoryError(str(error)) from error
-            self.error = f"method {self.method}: {error}"
+        except LibarchiveError as error:
+            self.failure = error.unreadable
+        except (zlib.error, lzma.LZMAError, OSError, ValueError, EOFError) as error:
+            # Another program may have the memory: that is something else than bytes that nobody can read.
+            too_much = isinstance(error, lzma.LZMAError) and "memory" in str(error).lower()
+            self.failure = self._out_of_memory() if too_much else self._unreadable(str(error))
         except MemoryError:
             # liblzma says so of hostile headers, whatever memory there is.
-            self.error = OUT_OF_MEMORY
+            self.failure = self._out_of_memory()
         else:
             if not self.complete:
-                self.error = f"method {self.method}: the compressed bytes end too early"
+                self.failure = self._unreadable("the compressed bytes end too early")
 
+    @property
+    def error(self) -> str:
+        """Why it is not complete, for people; ``""`` while nothing is wrong."""
+        return self.failure.detail if self.failure else ""
 
-def why_incomplete(decoding: Decoding) -> UnreadableError | None:
-    """What to say of a stream that was read and has not come to its end; None for one that has."""
-    if not decoding.error:
-        return None
-    over = decoding.error == OUT_OF_MEMORY
-    return UnreadableError(
-        UnscannedReason.OVER_BUDGET if over else UnscannedReason.NOT_UNPACKABLE,
-        decoding.error,
-    )
+    def _unreadable(self, why: str) -> UnreadableError:
+        return UnreadableError(UnscannedReason.NOT_UNPACKABLE, f"method {self.method}: {why}")
+
+    def _out_of_memory(self) -> UnreadableError:
+        return UnreadableError(UnscannedReason.OVER_BUDGET, OUT_OF_MEMORY)
 
 
 def is_supported(method: Method) -> bool:

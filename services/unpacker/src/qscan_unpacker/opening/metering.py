@@ -9,6 +9,7 @@ from qscan_unpacker.opening.members import OpenRequest, UnreadableError
 TOO_MANY_MEMBERS: Final = "budget.components"
 MEMBER_TOO_LONG: Final = "budget.component_bytes"
 TOO_MANY_BYTES: Final = "budget.bytes"
+OUT_OF_MEMORY: Final = "budget.memory"
 
 
 class Meter:

@@ -24,10 +24,9 @@ from qscan_unpacker.opening.decoding import (
     Method,
     drained,
     is_supported,
-    why_incomplete,
 )
 from qscan_unpacker.opening.member_names import leads_out, unique
-from qscan_unpacker.opening.members import Event, Member, Noted, OpenRequest, Unopened
+from qscan_unpacker.opening.members import Event, Member, Noted, OpenRequest, Unopened, UnreadableError
 from qscan_unpacker.opening.metering import Meter
 from qscan_unpacker.opening.signatures import occurrences
 from qscan_unpacker.opening.zip_records import (
@@ -182,7 +181,9 @@ class ZipMember:
             yield from notes
             self.meter.count_member()
             size = max(header.size for header in self._headers)
-            yield Unopened(self.names, size, UnscannedReason.NOT_UNPACKABLE, readings[0].error)
+            failure = readings[0].failure
+            reason = failure.reason if failure is not None else UnscannedReason.NOT_UNPACKABLE
+            yield Unopened(self.names, size, reason, readings[0].error)
         self._settle_end(readings)
 
     def _opened(self, decoding: Decoding, *, stated: bool = True, encrypted: bool = False) -> Iterator[Event]:
@@ -191,7 +192,8 @@ class ZipMember:
         `stated`: some header states this reading. Of others it says nothing.
         """
         if not is_supported(decoding.method):
-            decoding.error = f"method {decoding.method} of zip is not known here"
+            why = f"method {decoding.method} of zip is not known here"
+            decoding.failure = UnreadableError(UnscannedReason.NOT_UNPACKABLE, why)
             return
         pieces = decoding.pieces()
         first = next(pieces, None)
@@ -207,8 +209,8 @@ class ZipMember:
 
     def _checked(self, pieces: Iterator[bytes], decoding: Decoding) -> Iterator[bytes]:
         yield from self.meter.metered(pieces)
-        if (error := why_incomplete(decoding)) is not None:
-            raise error
+        if decoding.failure is not None:
+            raise decoding.failure
 
     def _wrong(self, decoding: Decoding, *, encrypted: bool) -> str:
         for header in self._headers:
