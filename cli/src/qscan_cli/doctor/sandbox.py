@@ -15,12 +15,11 @@ from qscan_unpacker.settings import Settings
 _GB = 1e9
 
 
-def look(
-    configuration: Configuration, libraries: Sequence[SharedLibrary] = shared_libraries.needed()
-) -> Iterator[Found]:
-    """Starts a sandbox as the unpacker does, and ends it again: about a second."""
-    # Read and checked already; the environment is not asked, as `qscan up` does not ask it either.
-    settings = Settings.model_construct(**configuration.of_service("unpacker"))
+def look(configuration: Configuration, libraries: Sequence[SharedLibrary] | None = None) -> Iterator[Found]:
+    """Start a sandbox as the unpacker does, and end it again: about a second. `libraries`: all, if not given."""
+    libraries = shared_libraries.needed() if libraries is None else libraries
+    # Not from the environment, which `qscan up` does not ask either.
+    settings = Settings.model_construct(**configuration.of_service("unpacker"))  # type: ignore[arg-type]  # was checked
     lost = [library for library in libraries if not library.loads()]
     for library in lost:
         yield problem(
