@@ -2,14 +2,21 @@
 
 import base64
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from io import BytesIO
+from zipfile import ZipFile
 
 import pytest
 
+from qscan_contracts.reports import Unscanned
+from qscan_contracts.vocabulary import UnscannedReason
 from qscan_unpacker.dissection.budget import Budget, Limits
 from qscan_unpacker.dissection.collecting import Dissection
 from qscan_unpacker.dissection.dissector import Dissector
-from qscan_unpacker.dissection.holding import Holding, content_of
+from qscan_unpacker.dissection.holding import HeldContent, Holding, content_of
+from qscan_unpacker.opening.kinds import ContainerKind
+from qscan_unpacker.opening.members import OpenRequest
+from qscan_unpacker.sandbox.wire import Begun, Done, Ended, Piece, Reply
 
 PAYLOAD = b"PAYLOAD: hidden from whoever does not decode it. " * 3
 ESCAPED = b"".join(b"=%02X%s" % (byte, b"=\n" * (at % 20 == 19)) for at, byte in enumerate(PAYLOAD))
@@ -128,6 +135,15 @@ def test_nul_may_come_late(look):
     assert any(PAYLOAD in content for content in contents)
 
 
+@pytest.mark.parametrize("name", ["x.html", "X.HTM. ", "picture.svg"])
+def test_a_page_may_be_attached_as_a_file(look, name):
+    """Whoever opens it has it in the browser, whatever the mail says of its type."""
+    references = b"".join(b"&#%d;" % byte for byte in PAYLOAD)
+    head = TOP + b'Content-Type: application/octet-stream; name="' + name.encode() + b'"\n\n'
+    _, contents = look(head + references)
+    assert any(PAYLOAD in content for content in contents)
+
+
 @pytest.mark.parametrize("zeros", [b"", b"0" * 5_000])
 def test_a_reference_may_be_a_number_that_python_refuses(look, zeros):
     """It reads no decimal number of more than 4,300 digits; leading zeros are of no account to browsers."""
@@ -209,3 +225,40 @@ def test_boundaries_behind_the_limit_are_a_defect(look):
     others = b"; ".join(b"x%dboundary=c%d" % (i, i) for i in range(20))
     found, _ = look(TOP + b"Content-Type: multipart/mixed; boundary=other; " + others + b"\n\n--c19\n" + HTML)
     assert any(defect.hides_content for defect in found.defects)
+
+
+class OpensZip:
+    """Finds one member in a zip, and nothing in anything else."""
+
+    cpu_s_used = 0.0
+
+    def open(self, _content: HeldContent, request: OpenRequest, _cpu_s: float) -> Generator[Reply, None, None]:
+        """The replies of a sandbox."""
+        if request.kind == ContainerKind.ZIP:
+            yield Begun(("decoy.txt",))
+            yield Piece(b"decoy")
+            yield Ended()
+            yield Done()
+        else:
+            yield Done(UnscannedReason.NOT_UNPACKABLE, "no such container")
+
+
+def test_what_nothing_opens_is_told_beside_a_zip(tmp_path):
+    """An archive that is also a zip with a harmless member in it: whoever has its program opens the other one."""
+    zipped = BytesIO()
+    zipped.write(bytes(7) + b"**ACE**" + bytes(50))
+    with ZipFile(zipped, "a") as archive:
+        archive.writestr("decoy.txt", b"decoy")
+    raw = TOP + HTML_IN_BASE64.replace(b"text/html", b"application/octet-stream") % (
+        b"",
+        base64.encodebytes(zipped.getvalue()),
+    )
+    content, sha256 = content_of(raw)
+    with Holding(tmp_path) as holding:
+        dissector = Dissector(raw, sha256, holding, Budget(Limits(), time.thread_time), content)
+        dissector.dissect()
+        dissector.open_containers(OpensZip())
+    assert [name.text for one in dissector.dissection.found for name in one.component.names] == ["decoy.txt"]
+    (report,) = dissector.dissection.reports
+    assert isinstance(report.outcome, Unscanned)
+    assert report.outcome.reason is UnscannedReason.NOT_UNPACKABLE

@@ -60,14 +60,16 @@ class Containers:
     def open_next(self, opening: Opening, passwords: tuple[str, ...]) -> None:
         """Open one of them. Raises OverBudgetError."""
         container = self._pending.popleft()
-        outcomes = [self._open(container.found, kind, opening, passwords) for kind in container.kinds]
-        any_member = any(members for members, _ in outcomes)
+        outcomes = [(kind, *self._open(container.found, kind, opening, passwords)) for kind in container.kinds]
+        any_member = any(members for _, members, _ in outcomes)
         reported = set()
-        for members, done in outcomes:
+        for kind, members, done in outcomes:
             if done.reason is None or (done.reason, done.detail) in reported:
                 continue
             # What only looked like a container is none; another reading of the bytes has shown what they are.
-            if done.reason is UnscannedReason.NOT_UNPACKABLE and any_member and not members:
+            # What nothing here opens has been recognised for certain.
+            may_be_none = done.reason is UnscannedReason.NOT_UNPACKABLE and kind is not ContainerKind.UNSUPPORTED
+            if may_be_none and any_member and not members:
                 continue
             reported.add((done.reason, done.detail))
             self._report(container.found, done.reason, done.detail)

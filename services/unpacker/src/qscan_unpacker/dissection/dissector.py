@@ -26,6 +26,8 @@ from qscan_unpacker.dissection.wrapped.wrapped_file import WrappedFile
 from qscan_unpacker.opening.kinds import recognise
 
 _MESSAGE_SUFFIXES = (".eml", ".mht", ".mhtml", ".nws", ".rfc822")
+_PAGE_SUFFIXES = (".htm", ".html", ".shtml", ".xht", ".xhtml", ".svg", ".hta")
+"""Of what a browser shows."""
 _MESSAGE_START = re.compile(
     rb"(?:[!-9;-~]{1,60}:[^\n]{0,998}\n(?:[ \t][^\n]{0,998}\n){0,50}){0,100}?(?:mime-version|content-type):",
     re.IGNORECASE,
@@ -191,7 +193,10 @@ class Dissector:
 
 
 def _is_text(component: Component) -> bool:
-    return component.content_type.startswith("text/")
+    """Whether a reader, or the program that opens it by its name, decodes it as a text."""
+    if component.content_type.startswith("text/") or component.detected_type in {"text/html", "image/svg+xml"}:
+        return True
+    return any(name.text.lower().rstrip(". ").endswith(_PAGE_SUFFIXES) for name in component.names)
 
 
 def _may_be_text(component: Component, head: bytes) -> bool:
