@@ -119,6 +119,14 @@ def test_of_too_many_findings_the_strictest_are_told():
     assert [one.id for one in result.findings[1:3]] == ["rule.2", "rule.3"], "among equals the first"
 
 
+def test_of_too_many_findings_each_id_is_told():
+    """What is found a thousand times does not push out what is found once, and says why."""
+    often = [by_rule(ActionKind.QUARANTINE, 1)] * (MAX_FINDINGS + 5)
+    result = told(*often, by_rule(ActionKind.QUARANTINE, 2), by_rule(ActionKind.TAG, 3))
+    assert [one.id for one in result.findings[-2:]] == ["rule.1", "rule.2"]
+    assert result.findings_left_out == 7
+
+
 def test_an_answer_with_all_findings_leaves_none_out():
     """Exactly as many as there may be."""
     result = told(*(by_rule(ActionKind.LOG, number) for number in range(MAX_FINDINGS)))

@@ -87,11 +87,18 @@ def answer(
 
 
 def strictest(findings: Sequence[Finding], max_findings: int) -> Sequence[Finding]:
-    """At most `max_findings`, in their order: of too many those that explain the disposition."""
+    """At most `max_findings`, in their order: of too many those that explain the disposition.
+
+    Among equals each id comes before those told already: a limit is named once, what it left out a thousand times.
+    """
     if len(findings) <= max_findings:
         return findings
-    strictest_first = sorted(range(len(findings)), key=lambda index: -_strictness(findings[index].action.kind))
-    return [findings[index] for index in sorted(strictest_first[:max_findings])]
+    ids: set[str] = set()
+    ranked = []
+    for index, finding in enumerate(findings):
+        ranked.append((-_strictness(finding.action.kind), finding.id in ids, index))
+        ids.add(finding.id)
+    return [findings[index] for index in sorted(index for _, _, index in sorted(ranked)[:max_findings])]
 
 
 def _strictness(kind: ActionKind) -> int:
