@@ -158,6 +158,15 @@ def test_self_extractors(content: bytes) -> None:
     assert found.notes == ["archive.surrounded"]
 
 
+def test_several_archives_in_a_program() -> None:
+    """A set-up program may carry several; one that lies in another is that one's member."""
+    inner = cab_of(("inner.txt", HELLO))
+    found = opened(
+        b"MZ" + bytes(1000) + cab_of(("a.cab", inner)) + bytes(50) + cab_of(("b.txt", PAYLOAD)) + rar5_of(*TWO)
+    )
+    assert sorted(found.contents) == sorted([inner, PAYLOAD, HELLO, PAYLOAD])
+
+
 @pytest.mark.parametrize("name", ["/etc/passwd", "../../up", "C:\\x"])
 def test_names_that_lead_out(name: str) -> None:
     """Case 22: nothing is ever written, so such a name is only noted."""

@@ -145,6 +145,8 @@ def test_by_content(content: bytes, expected: tuple[ContainerKind, ...]) -> None
         (PROGRAM + cab_of(("a", b"x")), {ARCHIVE}),
         (PROGRAM + lha_of(("a", b"x")), {ARCHIVE}),
         (PROGRAM + b"**ACE**", {UNSUPPORTED}),
+        (PROGRAM + b"\xef\xbe\xad\xdeNullsoftInst", {UNSUPPORTED}),
+        (PROGRAM + b"Inno Setup Setup Data (5.5.7)", {UNSUPPORTED}),
         (JPEG + rar4_of(("a", b"x")) + bytes(300_000), {ARCHIVE}),
         (SMALL_ZIP + SEVEN_ZIP, {ZIP}),
         (tar() + SMALL_ZIP, {ARCHIVE, ZIP}),

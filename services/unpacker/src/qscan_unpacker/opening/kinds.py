@@ -16,6 +16,7 @@ from qscan_unpacker.opening.signatures import (
     archives_at_start,
     compression,
     embedded_archives,
+    installer,
     is_unsupported,
     occurrences,
     present,
@@ -37,6 +38,8 @@ class ContainerKind(StrEnum):
     TNEF = "tnef"
     CMS = "cms"
     """S/MIME: signed, enveloped, compressed (RFC 8551)."""
+    ONENOTE = "onenote"
+    """A section of OneNote, with the files that lie in it."""
     UNSUPPORTED = "unsupported"
     """A container that nothing here opens: ace, arj, arc, vhd, wim, dmg …."""
 
@@ -56,6 +59,10 @@ _MAX_NAME_BYTES: Final = 4096
 _NAME_BYTES_CHECKED: Final = 64
 
 _OLE: Final = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
+_ONENOTE: Final = frozenset(
+    map(bytes.fromhex, ("e4525c7b8cd8a74daeb15378d02996d3", "a12fff43d9ef764c9ee210ea5722765f"))
+)
+"""The first GUID of a section and of a table of contents (MS-ONESTORE §2.3.1)."""
 _TNEF: Final = b"\x78\x9f\x3e\x22"
 _CMS_OID_START: Final = (
     b"\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x07",
@@ -64,7 +71,6 @@ _CMS_OID_START: Final = (
 _CMS_TYPES: Final = frozenset({"application/pkcs7-mime", "application/x-pkcs7-mime"})
 _CMS_SUFFIXES: Final = (".p7m", ".p7s", ".p7b", ".p7c", ".p7z")
 _CMS_PEM: Final = (b"-----BEGIN PKCS7-----", b"-----BEGIN CMS-----", b"-----BEGIN PKCS #7 SIGNED DATA-----")
-_ACE: Final = b"**ACE**"
 _EXECUTABLE: Final = (b"MZ", b"\x7fELF")
 
 _ARCHIVE_TYPES: Final = frozenset(
@@ -144,6 +150,8 @@ def _by_start(content: memoryview, head: bytes, declared: str, names: Sequence[s
         kinds.append(ContainerKind.ZIP)
     if head[:8] == _OLE:
         kinds.append(ContainerKind.OLE)
+    if head[:16] in _ONENOTE:
+        kinds.append(ContainerKind.ONENOTE)
     if head[:4] == _TNEF:
         kinds.append(ContainerKind.TNEF)
     if head[:256].lstrip(b"\xef\xbb\xbf \t\r\n\0")[:4] == b"{\\rt":
@@ -191,7 +199,7 @@ def _embedded(content: memoryview, head: bytes, *, whole: bool) -> list[Containe
         return []  # a text: every archive has a NUL
     executable = head.startswith(_EXECUTABLE)
     kinds = []
-    seen = present(content, (LOCAL_HEADER, *EMBEDDED_MAGICS, _ACE), 0, end)
+    seen = present(content, (LOCAL_HEADER, *EMBEDDED_MAGICS), 0, end)
     if not seen and not executable:
         return []
     for probe, offset in enumerate(occurrences(content, LOCAL_HEADER, 0, end) if LOCAL_HEADER in seen else ()):
@@ -200,6 +208,6 @@ def _embedded(content: memoryview, head: bytes, *, whole: bool) -> list[Containe
             break
     if next(embedded_archives(content, 1, end, executable=executable), None) is not None:
         kinds.append(ContainerKind.ARCHIVE)
-    if executable and _ACE in seen:
+    if executable and installer(content, end):
         kinds.append(ContainerKind.UNSUPPORTED)
     return kinds

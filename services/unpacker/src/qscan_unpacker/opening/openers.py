@@ -6,6 +6,7 @@ from qscan_unpacker.opening.compressed import open_compressed
 from qscan_unpacker.opening.kinds import ContainerKind
 from qscan_unpacker.opening.members import Opener
 from qscan_unpacker.opening.ole import open_ole
+from qscan_unpacker.opening.onenote import open_onenote
 from qscan_unpacker.opening.pdf import open_pdf
 from qscan_unpacker.opening.rtf import open_rtf
 from qscan_unpacker.opening.tnef import open_tnef
@@ -16,6 +17,7 @@ OPENERS: dict[ContainerKind, Opener] = {
     ContainerKind.CMS: open_cms,
     ContainerKind.COMPRESSED: open_compressed,
     ContainerKind.OLE: open_ole,
+    ContainerKind.ONENOTE: open_onenote,
     ContainerKind.PDF: open_pdf,
     ContainerKind.RTF: open_rtf,
     ContainerKind.TNEF: open_tnef,

@@ -54,6 +54,8 @@ RAR4_MAGIC: Final = b"Rar!\x1a\x07\x00"
 RAR5_MAGIC: Final = b"Rar!\x1a\x07\x01\x00"
 CAB_MAGIC: Final = b"MSCF\0\0\0\0"
 
+MAX_EMBEDDED: Final = 4
+"""Archives of one format in one program that are opened."""
 EMBEDDED_MAGICS: Final = {
     SEVEN_ZIP_MAGIC: ArchiveFormat.SEVEN_ZIP,
     RAR4_MAGIC: ArchiveFormat.RAR4,
@@ -61,6 +63,8 @@ EMBEDDED_MAGICS: Final = {
     CAB_MAGIC: ArchiveFormat.CAB,
 }
 """Archives that their readers find anywhere in a file."""
+
+_INSTALLERS: Final = (b"**ACE**", b"\xef\xbe\xad\xdeNullsoftInst", b"Inno Setup Setup Data (")
 
 _ISO_DESCRIPTORS: Final = 0x8000
 _ISO_SECTOR: Final = 2048
@@ -169,18 +173,44 @@ def embedded_archives(
     """
     seen = present(content, EMBEDDED_MAGICS, start, end)
     for magic, archive_format in EMBEDDED_MAGICS.items():
-        if magic not in seen:
-            continue
-        for probe, offset in enumerate(occurrences(content, magic, start, end)):
-            if _header_fits(content, offset, archive_format) or probe >= _MAX_PROBES:
-                yield archive_format, offset
-                break
+        if magic in seen:
+            yield from _embedded(content, magic, archive_format, start, end)
     if executable:
         for probe, found in enumerate(occurrences(content, b"-lh", start + 2, end)):
             around = bytes(content[found - 2 : found + 64])
             if (_LHA.match(around, 2) and _lha_header_fits(around, 0)) or probe >= _MAX_PROBES:
                 yield ArchiveFormat.LHA, found - 2
                 break
+
+
+def installer(content: memoryview, end: int) -> bool:
+    """Whether a program is a self-extractor of a format that nothing here opens: ace, NSIS, Inno Setup."""
+    return bool(present(content, _INSTALLERS, 0, end))
+
+
+def _embedded(
+    content: memoryview, magic: bytes, archive_format: ArchiveFormat, start: int, end: int
+) -> Iterator[tuple[ArchiveFormat, int]]:
+    """Archives of one format, but not those that lie within one before, as far as it says how long it is."""
+    behind = given = 0
+    for probe, offset in enumerate(occurrences(content, magic, start, end)):
+        if offset < behind or not (_header_fits(content, offset, archive_format) or probe >= _MAX_PROBES):
+            continue
+        yield archive_format, offset
+        behind = offset + _stated_bytes(content, offset, archive_format)
+        given += 1
+        if given == MAX_EMBEDDED or probe >= _MAX_PROBES:
+            return
+
+
+def _stated_bytes(content: memoryview, at: int, archive_format: ArchiveFormat) -> int:
+    """How long an archive says that it is; of rar, which does not, only its header."""
+    header = bytes(content[at : at + 32]).ljust(32, b"\0")
+    if archive_format == ArchiveFormat.CAB:
+        return int.from_bytes(header[8:12], "little")
+    if archive_format == ArchiveFormat.SEVEN_ZIP:
+        return 32 + int(sum(unpack_from("<QQ", header, 12)))
+    return len(RAR4_MAGIC)
 
 
 def compression(head: bytes, *, named_lzma: bool = False) -> Compression | None:
