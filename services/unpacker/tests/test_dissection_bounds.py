@@ -90,3 +90,13 @@ def test_delimiters_in_a_row_do_not_overlap(end: bytes) -> None:
 def test_what_was_quadratic_is_linear(raw: bytes) -> None:
     """Each of these ran out of time."""
     assert "budget.seconds" not in dissect_in_time(raw)
+
+
+def test_names_are_budgeted() -> None:
+    """Policy gets all names in one piece: a mail of 14 MB once made 67 MB of them, and was deferred for ever."""
+    part = b'--b\nContent-Type: a/b; name="' + b'x\\"%41=?' * 30_000 + b'"\n\nx\n'
+    raw = b"Content-Type: multipart/mixed; boundary=b\n\n" + part * 20 + b"--b--\n"
+    dissection = dissect(raw)
+    characters = sum(len(name.text) for one in dissection.found for name in one.component.names)
+    assert 1_000_000 < characters <= Limits().max_name_characters
+    assert "budget.names" in {one.id for one in dissection.defects}

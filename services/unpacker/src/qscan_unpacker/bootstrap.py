@@ -147,6 +147,7 @@ def limits(settings: Settings) -> Limits:
         max_header_bytes=settings.max_header_bytes,
         max_header_lines=settings.max_header_lines,
         max_parameters=settings.max_parameters,
+        max_name_characters=settings.max_name_characters,
         max_password_attempts=settings.max_password_attempts,
         max_dissection_s=settings.max_dissection_s,
     )

@@ -63,6 +63,9 @@ class Settings(ServiceSettings):
     max_header_bytes: int = Field(262_144, gt=0, description="Budget: bytes of one header.")
     max_header_lines: int = Field(5_000, gt=0, description="Budget: lines of one header.")
     max_parameters: int = Field(500, gt=0, description="Budget: parameters of one header field.")
+    max_name_characters: int = Field(
+        4_000_000, gt=0, description="Budget: characters of all file names and declared types of a message together."
+    )
     max_password_attempts: int = Field(
         64, ge=0, description="Budget: words of the message that are tried as the password of an archive in it."
     )

@@ -22,6 +22,8 @@ class Limits:
     max_header_lines: int = 5_000
     max_parameters: int = 500
     """Of one header field."""
+    max_name_characters: int = 4_000_000
+    """Of all file names and declared types together: policy gets them in one piece, and an answer has them all."""
     max_password_attempts: int = 64
     max_dissection_s: float = 8.0
     """Of CPU time, so that a busy machine does not make an ordinary message a bomb."""
@@ -44,6 +46,7 @@ class Budget:
     """Seconds of CPU time of this thread."""
     components: int = 0
     decoded_bytes: int = 0
+    name_characters: int = 0
     spent_s: float = 0.0
     """CPU time that the message has taken before the clock was started, and in other processes."""
     _started_s: float | None = None
@@ -79,6 +82,12 @@ class Budget:
         if self.decoded_bytes > self.limits.max_decoded_bytes:
             raise OverBudgetError("budget.bytes")
         self.charge_time()
+
+    def charge_names(self, characters: int) -> None:
+        """So many more characters of names, before they are kept. Raises OverBudgetError."""
+        self.name_characters += characters
+        if self.name_characters > self.limits.max_name_characters:
+            raise OverBudgetError("budget.names")
 
     def charge_time(self) -> None:
         """See whether there is time left. Raises OverBudgetError."""

@@ -190,7 +190,8 @@ class Collector:
         return self._holding.keep(self._charged(pieces))[0]
 
     def unopened(self, place: Place, size: int, reason: UnscannedReason, detail: str) -> None:
-        """A component whose bytes cannot be had. `size`: what is stated of it."""
+        """A component whose bytes cannot be had. `size`: what is stated of it. Raises OverBudgetError."""
+        self._charge_names(place)
         self.dissection.unopened.append(_component(place, size, Sha256(""), ""))
         self.report(place.path, reason, detail)
 
@@ -198,6 +199,7 @@ class Collector:
         """Add it, unless it is a further reading that came out the same as anything before."""
         if place.further and self._is_known(sha256, place):
             return None
+        self._charge_names(place)
         self._known.setdefault(sha256, set()).update(place.names)
         size = content.size
         head = content.view() if size <= _HEAD_BYTES else content.read(0, _HEAD_BYTES)
@@ -205,6 +207,9 @@ class Collector:
         found = Found(component, content, place.reading)
         self.dissection.found.append(found)
         return found
+
+    def _charge_names(self, place: Place) -> None:
+        self.budget.charge_names(len(place.declared) + sum(len(name.text) for name in place.names))
 
     def _is_known(self, sha256: Sha256, place: Place) -> bool:
         return sha256 in self._known and self._known[sha256].issuperset(place.names)
