@@ -20,7 +20,7 @@ from qscan_testkit.journal import Kind
 from qscan_testkit.mail_load import envelope_of, message
 from qscan_testkit.polling import poll_until
 from qscan_testkit.qmail_callers import QmailCaller, QueueCall
-from qscan_testkit.running_system import RunningSystem
+from qscan_testkit.running_system import FORKSERVER, RunningSystem, Signalled
 
 MakeSystem = Callable[..., RunningSystem]
 
@@ -28,6 +28,7 @@ SMALL, LARGE = 2_000, 3_000_000
 UNREACHABLE = "Zmail scanner cannot be reached, please try again later (#4.4.2)"
 NO_ANSWER = "Zmail scanner gave no answer, please try again later (#4.3.0)"
 NOT_AVAILABLE = "Zmail scanner is not available, please try again later (#4.3.0)"
+NOT_OPENED = "Zmessage could not be taken apart (#4.3.0)"
 NOT_STORED = "Zmessage could not be stored now, try again later (#4.3.0)"
 CRASHED = "Zqq crashed (#4.3.0)"
 CALLER_TIMEOUT_S = 60.0
@@ -111,10 +112,13 @@ class Mail:
     content: bytes
 
     @classmethod
-    def new(cls, system: RunningSystem, kind: Kind = Kind.CLEAN, size: int = SMALL) -> "Mail":
+    def new(
+        cls, system: RunningSystem, kind: Kind = Kind.CLEAN, size: int = SMALL, *, in_archive: bool = False
+    ) -> "Mail":
         """A message that there was none like before."""
         token = os.urandom(8).hex()
-        return cls(system, kind, token, message(kind, token, size, random.Random(token)))
+        content = message(kind, token, size, random.Random(token), in_archive=in_archive)
+        return cls(system, kind, token, content)
 
     def write_to(self, call: QueueCall) -> None:
         """All that a caller writes."""
@@ -163,7 +167,12 @@ def spooled_files(system: RunningSystem) -> list[Path]:
 
 
 def in_flight(system: RunningSystem) -> int:
-    """How many messages the unpacker has in hand, by its metrics."""
+    """How many messages the unpacker has in hand."""
+    return gauge(system, "qscan_messages_in_flight")
+
+
+def gauge(system: RunningSystem, name: str) -> int:
+    """One of the unpacker's metrics without labels."""
     host, _, port = system.url.removeprefix("http://").rpartition(":")
     connection = http.client.HTTPConnection(host, int(port), timeout=5)
     try:
@@ -171,7 +180,7 @@ def in_flight(system: RunningSystem) -> int:
         text = connection.getresponse().read().decode()
     finally:
         connection.close()
-    (line,) = (line for line in text.splitlines() if line.startswith("qscan_messages_in_flight "))
+    (line,) = (line for line in text.splitlines() if line.startswith(f"{name} "))
     return int(float(line.split()[1]))
 
 
@@ -281,6 +290,54 @@ def test_u3_received_by_the_unpacker_in_part(system: RunningSystem) -> None:
     with pytest.raises((http.client.RemoteDisconnected, ConnectionResetError)):
         connection.getresponse()
     connection.close()
+    assert not spooled_files(system)
+
+
+@contextmanager
+def opening(system: RunningSystem, mail: Mail) -> Iterator[tuple[QueueCall, int, Signalled]]:
+    """A process of the sandbox is in the middle of the message's archive; which one it is; the unpacker, stopped."""
+    with ExitStack() as stack:
+        with system.signal(FORKSERVER, signal.SIGSTOP):
+            call = stack.enter_context(mail.sent())
+            poll_until(lambda: gauge(system, "qscan_sandbox_children_living") == 1)
+            unpacker = system.signal("unpacker", signal.SIGSTOP)
+        # Nobody takes what it finds, so it cannot come to its end.
+        (opener,) = poll_until(system.openers)
+        yield call, opener, unpacker
+
+
+def is_gone(pid: int) -> bool:
+    """Nothing is left of a process."""
+    return not Path(f"/proc/{pid}").exists()
+
+
+@pytest.mark.parametrize("part", ["opener", FORKSERVER])
+def test_u3a_opening_and_a_process_of_the_sandbox_dies(system: RunningSystem, part: str) -> None:
+    """What it had not told is not known, so the sender keeps the message; when it comes again all is there again."""
+    mail = Mail.new(system, size=LARGE, in_archive=True)
+    before = system.pid(FORKSERVER)
+    with opening(system, mail) as (call, opener, unpacker):
+        with unpacker:
+            os.kill(opener if part == "opener" else before, signal.SIGKILL)
+        assert call.finish().answer == NOT_OPENED
+        poll_until(lambda: is_gone(opener))
+    assert mail.is_nowhere
+    with mail.sent() as again:
+        assert again.finish().accepted
+    assert mail.is_delivered
+    assert (system.pid(FORKSERVER) == before) == (part == "opener")
+
+
+def test_u3a_opening_and_the_unpacker_dies(system: RunningSystem) -> None:
+    """Its sandbox goes with it, and what was decoded so far."""
+    mail = Mail.new(system, Kind.VIRUS, LARGE, in_archive=True)
+    forkserver = system.pid(FORKSERVER)
+    with opening(system, mail) as (call, opener, unpacker):
+        with unpacker:
+            kill(system, "unpacker")
+        assert call.finish().answer == NOT_AVAILABLE
+        poll_until(lambda: is_gone(opener) and is_gone(forkserver))
+    assert mail.is_nowhere
     assert not spooled_files(system)
 
 

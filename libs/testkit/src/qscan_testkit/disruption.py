@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from qscan_testkit.mail_load import MailLoad
 from qscan_testkit.polling import poll_until
-from qscan_testkit.running_system import GUARDIAN, UP, NotRunningError, RunningSystem, Signalled
+from qscan_testkit.running_system import FORKSERVER, GUARDIAN, UP, NotRunningError, RunningSystem, Signalled
 
 QUEUE = "qscan-queue"
 """Stands for the program of any message that is under way."""
@@ -49,7 +49,7 @@ class Disruptor:
         Raises:
             TimeoutError: a part did not come back.
         """
-        parts = [*self.system.parts(), QUEUE]
+        parts = [*self.system.parts(), FORKSERVER, QUEUE]
         self.tallies = {part: Tally() for part in parts}
         stops = self._shuffled(parts, kills)
         lanes = [

@@ -2,11 +2,13 @@
 
 import base64
 import hashlib
+import io
 import os
 import random
 import signal
 import threading
 import time
+import zipfile
 from collections.abc import Callable, Mapping
 from typing import Self, TypeVar
 
@@ -23,6 +25,13 @@ EICAR = b"X5O!P%@AP[4\\PZX54(P^)7CC)7}$" + b"EICAR-STANDARD-" + b"ANTIVIRUS-" + 
 _POLICY_NAME, _POLICY_SIZE = "Eicar.com", 68
 """What the shipped rules quarantine by name and size."""
 
+_PAYLOADS = {
+    Kind.CLEAN: ("harmless.txt", b"harmless"),
+    Kind.VIRUS: ("sneaky.txt", EICAR),
+    Kind.POLICY: (_POLICY_NAME, bytes(_POLICY_SIZE)),
+}
+"""By name and content what makes a message of this kind."""
+
 _KINDS: Mapping[Kind, int] = {Kind.CLEAN: 5, Kind.VIRUS: 3, Kind.POLICY: 2}
 _SIZES: Mapping[tuple[int, int], int] = {
     (500, 20_000): 90,
@@ -30,6 +39,7 @@ _SIZES: Mapping[tuple[int, int], int] = {
     (1_200_000, 2_000_000): 3,  # spooled to disk
 }
 _SPAM_FILTERED = 0.15
+_IN_ARCHIVE = 0.3
 _SLOW = 0.2
 _SLOW_PAUSE_S = 0.3
 _PAUSE_S = (0.05, 0.25)
@@ -37,26 +47,38 @@ _PAUSE_AFTER_FAILURE_S = (0.2, 0.6)
 """A failure may take no time at all, and an outage is to be no flood of them."""
 
 
-def message(kind: Kind, token: str, size: int, random_source: random.Random) -> bytes:
-    """A message of about `size` bytes that no other is equal to."""
-    filler = base64.encodebytes(random_source.randbytes(size * 3 // 4))
+def message(kind: Kind, token: str, size: int, random_source: random.Random, *, in_archive: bool = False) -> bytes:
+    """A message of about `size` bytes that no other is equal to; `in_archive`: what is attached is a zip."""
+    content = random_source.randbytes(size * 3 // 4)
+    filler = base64.encodebytes(content)
     head = (
         f"From: Sender <sender@example.org>\nTo: Recipient <recipient@example.net>\nSubject: {kind} {token}\n"
         f"Date: Mon, 2 Nov 2026 10:00:00 +0000\nMessage-ID: <{token}@example.org>\n{MARK_FIELD}: {token}\n"
         "MIME-Version: 1.0\n"
     )
-    if kind is Kind.CLEAN:
+    if kind is Kind.CLEAN and not in_archive:
         return f"{head}Content-Type: text/plain\n\n".encode() + filler
-    name, content = ("sneaky.txt", EICAR) if kind is Kind.VIRUS else (_POLICY_NAME, bytes(_POLICY_SIZE))
+    name, payload = _PAYLOADS[kind]
+    if in_archive:
+        name, payload, filler = "files.zip", _zipped({"filler.bin": content, name: payload}), b""
     return (
         f'{head}Content-Type: multipart/mixed; boundary="=_{token}"\n\n'
         f"--=_{token}\nContent-Type: application/octet-stream\nContent-Transfer-Encoding: base64\n\n".encode()
         + filler
         + f"\n--=_{token}\nContent-Type: application/octet-stream\nContent-Transfer-Encoding: base64\n"
         f'Content-Disposition: attachment; filename="{name}"\n\n'.encode()
-        + base64.encodebytes(content)
+        + base64.encodebytes(payload)
         + f"\n--=_{token}--\n".encode()
     )
+
+
+def _zipped(members: Mapping[str, bytes]) -> bytes:
+    """Stored, so that it is as large as what is in it."""
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        for name, content in members.items():
+            archive.writestr(zipfile.ZipInfo(name), content)
+    return file.getvalue()
 
 
 def envelope_of(token: str) -> bytes:
@@ -137,7 +159,7 @@ class MailLoad:
 
     def send(self, kind: Kind, token: str, size: int, source: random.Random) -> Answered:
         """Send one message and write down what was answered."""
-        content = message(kind, token, size, source)
+        content = message(kind, token, size, source, in_archive=source.random() < _IN_ARCHIVE)
         self._journal.write(Sent(token, kind, len(content), hashlib.sha256(content).hexdigest()))
         call = self._caller(source.random() >= _SPAM_FILTERED).open(timeout_s=self._give_up_after_s)
         ended = time.monotonic()

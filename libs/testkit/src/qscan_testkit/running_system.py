@@ -1,6 +1,7 @@
 """A whole qscan for tests: `qscan up` on a directory of its own, its parts by name, and signals to each of them.
 
 Parts are the names in ``run/services.json``, and beside them `UP` (the watching command itself) and `GUARDIAN`.
+`FORKSERVER`, the unpacker's, is none that `qscan up` knows, and can be signalled like one.
 """
 
 import http.client
@@ -23,10 +24,12 @@ from qscan_testkit.recording import RecordingQmailQueue
 
 UP = "up"
 GUARDIAN = "guardian"
+FORKSERVER = "forkserver"
 START_TIMEOUT_S = 90.0
 STOP_TIMEOUT_S = 45.0
 _READY = re.compile(rb"^ready http=(?P<http>\S+) ingress=(?P<ingress>.+) data=.+$", re.MULTILINE)
 _HEALTH_TIMEOUT_S = 6.0
+_FORKSERVER_MODULE = "qscan_unpacker.sandbox.forkserver"
 
 Setting = str | int | float | bool | list[str]
 Tables = Mapping[str, Mapping[str, Setting]]
@@ -147,6 +150,7 @@ class RunningSystem:
             return
         parts = self._services()
         pids = [service["pid"] for service in parts.get("services", {}).values() if service["pid"]]
+        pids += [forkserver for pid in pids for forkserver in _children(pid, _FORKSERVER_MODULE)]
         guardian = parts.get("guardian_pid")
         process.kill()
         process.wait()
@@ -182,12 +186,18 @@ class RunningSystem:
             found = self._process.pid if self._process is not None and self._process.poll() is None else None
         elif part == GUARDIAN:
             found = self._services().get("guardian_pid")
+        elif part == FORKSERVER:
+            found = next(iter(_children(self.pid("unpacker"), _FORKSERVER_MODULE)), None)
         else:
             found = self._services().get("services", {}).get(part, {}).get("pid")
         if found is None:
             message = f"{part} is not running"
             raise NotRunningError(message)
         return int(found)
+
+    def openers(self) -> list[int]:
+        """The processes that open containers now. Raises NotRunningError while there is no forkserver."""
+        return _children(self.pid(FORKSERVER))
 
     def starts(self, part: str) -> int:
         """How often a part was started by this `qscan up`."""
@@ -282,6 +292,22 @@ def _lives(pid: int) -> bool:
     except (FileNotFoundError, ProcessLookupError):
         return False
     return state not in "ZX"
+
+
+def _children(pid: int, argument: str = "") -> list[int]:
+    """The children of a process, those with this among their arguments."""
+    found = []
+    with suppress(FileNotFoundError, ProcessLookupError):
+        for task in Path(f"/proc/{pid}/task").iterdir():
+            found += [int(child) for child in (task / "children").read_text(encoding="ascii").split()]
+    return [child for child in found if not argument or argument in _arguments(child)]
+
+
+def _arguments(pid: int) -> list[str]:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace").split("\0")
+    except (FileNotFoundError, ProcessLookupError):
+        return []
 
 
 def http_status(url: str, *, timeout_s: float = _HEALTH_TIMEOUT_S) -> int:
