@@ -28,6 +28,7 @@ from qscan_unpacker.sandbox.wire import Piece
 from services.unpacker.tests import archives_made as made
 from services.unpacker.tests import test_opening_cms as cms
 from services.unpacker.tests import test_opening_ole as ole
+from services.unpacker.tests import test_opening_onenote as onenote
 from services.unpacker.tests import test_opening_rtf as rtf
 from services.unpacker.tests import test_opening_tnef as tnef
 
@@ -121,6 +122,7 @@ FILES: dict[str, tuple[ContainerKind, Callable[[], bytes]]] = {
     "office encrypted with a word of the mail": (ContainerKind.OLE, lambda: ole.encrypted(office_document(), SECRET)),
     "rtf": (ContainerKind.RTF, lambda: rtf.document(rtf.ole1(b"Package", rtf.package(b"a.exe", PAYLOAD)).hex())),
     "tnef": (ContainerKind.TNEF, lambda: tnef.stream(tnef.RENDERING, tnef.attribute(2, 0x6800F, PAYLOAD))),
+    "onenote": (ContainerKind.ONENOTE, lambda: onenote.section_of(PAYLOAD)),
     "cms compressed": (ContainerKind.CMS, lambda: cms.compressed(zlib.compress(PAYLOAD))),
     "pdf": (ContainerKind.PDF, portable_document),
     "pdf AES-256": (ContainerKind.PDF, lambda: portable_document(pikepdf.Encryption(SECRET, "", R=6))),

@@ -27,8 +27,8 @@ from qscan_contracts.vocabulary import EngineRole, SpamFilter, UnscannedReason
 from qscan_kit.bus import encode
 from qscan_unpacker.asking import Asker
 from qscan_unpacker.contents import Lending
-from qscan_unpacker.dissection.holding import MemoryContent
 from qscan_unpacker.dissection.collecting import Dissection, Found
+from qscan_unpacker.dissection.holding import MemoryContent
 from qscan_unpacker.domain.aggregation import Failure, Reports, reports_of_batch
 
 _NOT_ASKED = Failure(UnscannedReason.NO_RESPONDERS, "policy was not asked")

@@ -81,7 +81,8 @@ class Leaves:
         """Those of every other transfer encoding that the header may name."""
         main, *wanted = fields.encodings
         is_odd = main not in transfer.IDENTITY | transfer.DECODED or any(field.defect for field in header.fields)
-        if main in transfer.IDENTITY and transfer.looks_quoted_printable(body):
+        is_walked = not MESSAGE_TYPES.isdisjoint(fields.kinds)
+        if main in transfer.IDENTITY and not is_walked and transfer.looks_quoted_printable(body):
             wanted.append(b"quoted-printable")
         if (is_odd or wanted) and _BASE64_TEXT.match(body) is not None:
             wanted.append(b"base64")

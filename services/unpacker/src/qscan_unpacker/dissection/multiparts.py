@@ -52,7 +52,6 @@ class Multiparts:
             del marks[_MAX_BOUNDARIES:]
         if fields.is_multipart:
             self._boundary_defects(entity, header, fields, marks)
-            self._decoded(entity, header, fields)
         opened = list(self._opened(entity, marks, start))
         if opened and fields.is_multipart:
             (mark, division), *others = opened
@@ -63,6 +62,8 @@ class Multiparts:
             self._walk.note(entity, "mime.boundary.unexpected", entity.path, start)
         for mark, division in others:
             self._follow_other(entity, mark, division, fields)
+        if fields.is_multipart:
+            self._decoded(entity, header, fields)
         return bool(opened) and fields.is_multipart
 
     def _opened(self, entity: Entity, marks: list[bytes], start: int) -> Iterator[tuple[bytes, Division]]:
@@ -180,13 +181,18 @@ class Multiparts:
 
     def _decoded(self, entity: Entity, header: Header, fields: StructuralFields) -> None:
         """A multipart under a transfer encoding, against RFC 2045 §6.4, as a reader sees it that decodes first."""
+        walk, depth = self._walk, entity.depth + 1
         body = entity.source.data[header.body_start : entity.end]
+        place = Place(entity.path, entity.path, depth, Origin.DECODED, reading=entity.reading, further=True)
         bare = tuple(field for field in header.fields if field.name != b"content-transfer-encoding")
         for encoding in [one for one in fields.encodings if one in transfer.DECODED]:
             try:
-                content = self._walk.collector.hold(transfer.regular(encoding)(body))
+                found = walk.collector.another(transfer.regular(encoding)(body), place)
             except transfer.IrregularError:
-                content = self._walk.collector.hold(transfer.readings(encoding, body).decoders[0](body))
-            source = self._walk.source(content, entity.path)
-            inner = Header(bare, 0, 0, has_blank_line=True)
-            self._walk.add_reading(replace(entity, source=source, start=0, end=content.size, header=inner))
+                found = walk.collector.another(transfer.readings(encoding, body).decoders[0](body), place)
+            if found is None:
+                continue
+            path, content = found.component.path, found.content
+            inner = replace(entity, source=walk.source(content, path), path=path, parent=path, depth=depth)
+            inner = replace(inner, start=0, end=content.size, header=Header(bare, 0, 0, has_blank_line=True))
+            walk.add([replace(inner, is_message=True, further=True)])
