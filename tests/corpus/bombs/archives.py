@@ -113,6 +113,18 @@ def lzma_with_a_large_dictionary() -> bytes:
     )
 
 
+def zip_of_lzma_with_a_large_dictionary() -> bytes:
+    """The same inside of a zip (APPNOTE §5.8), and what follows needs all of it."""
+    target = io.BytesIO()
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_LZMA) as archive:
+        archive.writestr("0", bytes(1_000_000))
+    properties = target.getvalue().index(b"\x05\0\x5d") + 3
+    content = bytearray(target.getvalue())
+    content[properties : properties + 4] = b"\xff" * 4
+    content[properties + 20 : properties + 40] = b"\xff" * 20
+    return bytes(content)
+
+
 def sparse_tar(size: int) -> bytes:
     """Old GNU sparse format: a member that is a hole of so many bytes, but for its last one."""
     header = bytearray(tarfile.TarInfo("hole").tobuf(tarfile.GNU_FORMAT)[:512])

@@ -172,6 +172,11 @@ def _archives() -> list[Bomb]:
             lambda: attached(a.lzma_with_a_large_dictionary(), "a.lzma"),
             "budget.memory",
         ),
+        Bomb(
+            "zip of LZMA with a dictionary of 4 GiB",
+            lambda: attached(a.zip_of_lzma_with_a_large_dictionary()),
+            "budget.memory",
+        ),
         Bomb("tar with a hole of 8 GiB", lambda: attached(a.sparse_tar(1 << 33)), "budget.ratio"),
         Bomb("tar with a hole of 4 EiB", lambda: attached(a.sparse_tar(1 << 62)), "budget.ratio"),
         Bomb("tar of 20,000 members", lambda: attached(a.tar_of_empty_members(20_000)), "budget.components"),

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from qscan_contracts.components import CandidateName
 from qscan_contracts.defects import CATALOGUE
-from qscan_contracts.ids import FindingId
+from qscan_contracts.ids import ComponentPath, FindingId
 from qscan_contracts.vocabulary import NameSource, Origin, UnscannedReason
 from qscan_unpacker.dissection.collecting import Collector, Found, Place
 from qscan_unpacker.dissection.holding import HeldContent
@@ -148,6 +148,7 @@ class Containers:
         encrypted = reply.reason is UnscannedReason.ENCRYPTED
         place = self._place(container, reply.names, encrypted=encrypted)
         self._collector.unopened(place, reply.size, reply.reason, reply.detail)
+        self._note_limit(place.path, reply.detail)
         if encrypted:
             self._collector.note("archive.encrypted", place.path, 0)
 
@@ -171,5 +172,9 @@ class Containers:
     def _report(self, found: Found, reason: UnscannedReason, detail: str) -> None:
         path = found.component.path
         self._collector.report(path, reason, detail)
+        self._note_limit(path, detail)
+
+    def _note_limit(self, path: ComponentPath, detail: str) -> None:
+        """What a report calls by the name of a defect is one."""
         if FindingId(detail) in CATALOGUE:
             self._collector.note(detail, path, 0, within=path)
