@@ -236,7 +236,7 @@ class OpensZip:
         """The replies of a sandbox."""
         if request.kind == ContainerKind.ZIP:
             yield Begun(("decoy.txt",))
-            yield Piece(b"decoy")
+            yield Piece(memoryview(b"decoy"))
             yield Ended()
             yield Done()
         else:

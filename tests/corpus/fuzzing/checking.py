@@ -26,7 +26,7 @@ def findings(raw: bytes, limits: Limits | None = None) -> list[str]:
         dissector = Dissector(raw, digest, holding, Budget(limits, time.thread_time), content)
         try:
             dissection = dissector.dissect()
-        except Exception as error:  # lint: allow-broad-except whatever is raised is a finding
+        except Exception as error:  # lint: allow-broad-except because whatever is raised is a finding
             where = traceback.extract_tb(error.__traceback__)[-1]
             return [f"{type(error).__name__} in {Path(where.filename).name}:{where.lineno}: {error}"]
         taken_s = time.thread_time() - started_s

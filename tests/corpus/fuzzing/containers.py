@@ -10,6 +10,12 @@ import zipfile
 import zlib
 from random import Random
 
+import py7zr
+
+from services.unpacker.tests import archives_made as made
+from tests.corpus.bombs import archives, documents
+from tests.corpus.bombs.quine import gzip_quine
+
 _TEXT = b"hello, this is a member of a container\n"
 
 
@@ -20,7 +26,7 @@ def small_container(chance: Random) -> bytes:
 
 @functools.cache
 def small_containers() -> dict[str, bytes]:
-    """All of them, by name; the same bytes every time."""
+    """All of them, by name; but for 7z, the same bytes every time."""
     return {
         "zip": _zip(zipfile.ZIP_DEFLATED),
         "zip-stored": _zip(zipfile.ZIP_STORED),
@@ -32,6 +38,28 @@ def small_containers() -> dict[str, bytes]:
         "xz": lzma.compress(_TEXT),
         "pdf": _pdf(),
         "rtf": rb"{\rtf1{\object\objemb{\*\objdata 01050000020000000800000050617061636b616765000000}}}",
+        "zip-encrypted": made.zip_of(
+            made.traditional_entry("a.exe", _TEXT, b"infected"), made.aes_entry("b.exe", _TEXT, b"infected")
+        ),
+        "zip-overlapping": made.overlapping_bomb(3, 1_000),
+        "zip-of-zip": archives.nested_zips(2, 2, 100),
+        "7z": _seven_zip(None),
+        "7z-encrypted": _seven_zip("infected"),
+        "rar4": made.rar4_of(("a.exe", _TEXT), ("b.txt", _TEXT)),
+        "rar5": made.rar5_of(("a.exe", _TEXT), ("b.txt", _TEXT)),
+        "rar5-encrypted": made.rar5_of(("a.exe", _TEXT), encrypted=True),
+        "cab": made.cab_of(("a.exe", _TEXT)),
+        "lha": made.lha_of(("a.exe", _TEXT)),
+        "cpio": made.cpio_of(("a.exe", _TEXT)),
+        "ar": made.ar_of(("a.exe", _TEXT)),
+        "xar": made.xar_of("a.exe", _TEXT),
+        "rpm": made.rpm_of(gzip.compress(made.cpio_of(("a.exe", _TEXT)), mtime=0)),
+        "lz4": made.lz4_of(_TEXT),
+        "zstd": made.zstd_of(_TEXT),
+        "sparse-tar": archives.sparse_tar(4096),
+        "quine": gzip_quine(),
+        "tnef": documents.tnef_in_tnef(2),
+        "cms": documents.cms_of_zeros(100),
     }
 
 
@@ -40,6 +68,13 @@ def _zip(method: int) -> bytes:
     with zipfile.ZipFile(target, "w", method) as archive:
         for name in ("a.exe", "ü/b.txt"):
             archive.writestr(zipfile.ZipInfo(name, (2020, 1, 1, 0, 0, 0)), _TEXT, method)
+    return target.getvalue()
+
+
+def _seven_zip(password: str | None) -> bytes:
+    target = io.BytesIO()
+    with py7zr.SevenZipFile(target, "w", password=password) as archive:
+        archive.writestr(_TEXT, "a.exe")
     return target.getvalue()
 
 

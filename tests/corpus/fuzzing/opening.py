@@ -75,7 +75,7 @@ def findings(message: bytes, sandbox: Sandbox) -> list[str]:
             dissection = dissector.dissect()
             if dissector.has_containers:
                 dissector.open_containers(listening)
-        except Exception as error:  # lint: allow-broad-except whatever is raised is a finding
+        except Exception as error:  # lint: allow-broad-except because whatever is raised is a finding
             where = traceback.extract_tb(error.__traceback__)[-1]
             return [f"{type(error).__name__} in {Path(where.filename).name}:{where.lineno}: {error}"]
         found = breaches(dissection, message, max_depth=LIMITS.max_depth, max_components=LIMITS.max_components)
