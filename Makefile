@@ -52,7 +52,8 @@ chaos: setup ## the long kill test: 20 kills per process
 SECONDS ?= 600
 
 .PHONY: fuzz
-fuzz: setup ## look for messages that the dissector gets wrong: make fuzz SECONDS=3600
+fuzz: setup ## look for mail that is dissected wrongly: make fuzz SECONDS=3600
+	@$(BIN)/python -m tests.corpus.fuzzing --containers --seconds $$(($(SECONDS) / 10))
 	@$(BIN)/python -m tests.corpus.fuzzing --seconds $(SECONDS)
 
 .PHONY: fmt

@@ -23,6 +23,7 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=60.0, help="how long (default: 60)")
     parser.add_argument("--seed", type=int, default=0, help="of an unguided run (default: 0)")
     parser.add_argument("--unguided", action="store_true", help="without atheris")
+    parser.add_argument("--containers", action="store_true", help="containers through the sandbox instead of messages")
     parser.add_argument(
         "--work-dir", type=Path, default=WORK_DIR, help="for corpus and findings (default: build/fuzzing)"
     )
@@ -30,6 +31,8 @@ def main() -> int:
     if arguments.files:
         return replay(arguments.files)
     findings_dir = arguments.work_dir / "findings"
+    if arguments.containers:
+        return containers(arguments.seconds, arguments.seed, findings_dir)
     if guided.is_available() and not arguments.unguided:
         guided.fuzz(Run(guided.instrumented_check(), arguments.seconds, findings_dir), arguments.work_dir)
     sys.stdout.write("without guidance by coverage: atheris is not installed, or not wanted\n")
@@ -43,6 +46,19 @@ def unguided(seconds: float, seed: int, findings_dir: Path) -> int:
     run, chance, messages = Run(findings, seconds, findings_dir), Random(seed), seeds()
     while not run.is_over:
         run.one(mutated(chance.choice(messages), chance))
+    run.tell()
+    return 1 if run.found else 0
+
+
+def containers(seconds: float, seed: int, findings_dir: Path) -> int:
+    """Mutate containers by chance until the time is up."""
+    from tests.corpus.fuzzing import opening  # noqa: PLC0415  # see above
+
+    chance, known = Random(seed), opening.container_seeds()
+    with opening.checking() as check:
+        run = Run(check, seconds, findings_dir)
+        while not run.is_over:
+            run.one(opening.mutated_container(chance.choice(known), known, chance))
     run.tell()
     return 1 if run.found else 0
 
