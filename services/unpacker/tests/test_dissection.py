@@ -196,6 +196,20 @@ def test_candidate_names(disposition: bytes, expected: list[str]) -> None:
     assert [name for name in names if name in expected] == expected
 
 
+@pytest.mark.parametrize("before", [b"", b"Hello,\n\n"])
+def test_a_pgp_message_is_encrypted(before: bytes) -> None:
+    """As PGP/MIME has it, or in the middle of a text: nobody but the recipient can look into it."""
+    armour = before + b"-----BEGIN PGP MESSAGE-----\n\nhQEMA1234567890abAQf/\n=abcd\n-----END PGP MESSAGE-----\n"
+    raw = (
+        b'Content-Type: multipart/encrypted; protocol="application/pgp-encrypted"; boundary=b\n\n--b\n'
+        b"Content-Type: application/pgp-encrypted\n\nVersion: 1\n--b\n"
+        b"Content-Type: application/octet-stream\n\n" + armour + b"--b--\n"
+    )
+    reports = [(report.path, report.outcome) for report in dissect(raw).reports]
+    assert reports == [("2", Unscanned.because(UnscannedReason.ENCRYPTED, "PGP message"))]
+    assert dissect(b"Subject: x\n\n> -----BEGIN PGP MESSAGE-----\n").reports == []
+
+
 def nested(depth: int) -> bytes:
     """A payload in `depth` multiparts."""
     raw = b"\n\nEVIL"

@@ -50,6 +50,9 @@ _TEXTS = (
     "application/javascript",
     "application/hta",
 )
+_PGP_MESSAGE = b"-----BEGIN PGP MESSAGE-----"
+"""RFC 9580 §6.2: encrypted, or at least nothing that a scanner can read."""
+_PGP_MESSAGE_INSIDE = re.compile(rb"\n" + _PGP_MESSAGE)
 _HEAD_BYTES = 8 * 1024
 
 
@@ -140,6 +143,8 @@ class Dissector:
             self._walk.add([Entity(source, path, path, depth, 0, content.size, is_message=True, further=further)])
         # The inside of a message has been walked, text by text.
         if _may_be_text(component, head) and not _is_walked(component):
+            if head.startswith(_PGP_MESSAGE) or _PGP_MESSAGE_INSIDE.search(view) is not None:
+                self._collector.report(component.path, UnscannedReason.ENCRYPTED, "PGP message")
             try:
                 for wrapped in wrapped_files(view):
                     self._unwrap(found, wrapped)
