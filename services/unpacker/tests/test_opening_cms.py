@@ -144,7 +144,7 @@ def test_nested_messages() -> None:
             message = signed(wrap(body_of(message)), type_=SIGNED)
         ended = Opened(open_cms, message).ended
         assert ended is not None
-        assert ended.reason is UnscannedReason.NOT_UNPACKABLE
+        assert ended.reason is UnscannedReason.OVER_BUDGET
     enveloped = signed(der(4, der(0x30, b"\2\1\0")), type_=ENVELOPED)
     assert getattr(Opened(open_cms, enveloped).ended, "reason", None) is UnscannedReason.ENCRYPTED
 
@@ -235,17 +235,17 @@ def test_compressed_bomb() -> None:
 
 
 def test_walks_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Too many segments, elements too deep and too many elements beside the content are not unpackable."""
+    """Too many segments, elements too deep and too many elements beside the content are over budget."""
     monkeypatch.setattr(ber, "MAX_ELEMENTS", 1000)
     monkeypatch.setattr(ber, "MAX_CHILDREN", 1000)
     segments = Opened(open_cms, signed(segmented(ENTITY, 1), make=ber_))
-    assert [error.reason for error in segments.broken] == [UnscannedReason.NOT_UNPACKABLE]
+    assert [error.reason for error in segments.broken] == [UnscannedReason.OVER_BUDGET]
     assert segments.contents == [ENTITY[:1000]]
     fillings = [b"\5\0" * 2000, b"\x30\x80" * 2000, ber_(0x31, b"\5\0" * 2000), ber_(0x31, b"\5\0" * 600) * 2]
     for data in (signed(b"\x24\x80" * 500, make=ber_), *(info(SIGNED, der(0x30, each)) for each in fillings)):
         ended = Opened(open_cms, data).ended
         assert ended is not None
-        assert ended.reason is UnscannedReason.NOT_UNPACKABLE
+        assert ended.reason is UnscannedReason.OVER_BUDGET
         assert "over" in ended.detail
 
 

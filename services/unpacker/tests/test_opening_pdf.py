@@ -203,7 +203,6 @@ def test_junk_through_filters(content: bytes, name: str) -> None:
         (b"/Filter /FlateDecode", zlib.compress(PAYLOAD)[:1000] + b"\xff" * 50 + zlib.compress(PAYLOAD)[1050:], 900),
         (b"/Filter /LZWDecode", lzw(OTHER)[:100] + b"\xff" * 20, 90),
         (b"/Filter /JPXDecode", OTHER, 0),
-        (b"/Filter [" + b"/ASCIIHexDecode " * 9 + b"]", OTHER, 0),
         (b"/Filter /FlateDecode /DecodeParms << /Predictor 12 /Columns 6 >>", b"x\x9c\xff\xff", 0),
     ],
 )
@@ -302,13 +301,20 @@ def test_marks_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "marks" in ended.detail
 
 
+def test_filters_are_bounded() -> None:
+    """Each costs a pass, and a stream with many is meant to cost."""
+    opened = Opened(open_pdf, written(OTHER, b"/Filter [" + b"/ASCIIHexDecode " * 9 + b"]"))
+    assert [error.reason for error in opened.broken] == [UnscannedReason.OVER_BUDGET]
+
+
 @pytest.mark.parametrize("limit", ["MAX_OBJECTS", "MAX_LOOKS"])
 def test_objects_are_bounded(limit: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A document with more objects than any has is not unpackable; what is literally there is given all the same."""
+    """A document with more objects than any has is over budget; what is literally there is given all the same."""
     monkeypatch.setattr(pdf, limit, 3)
     opened = Opened(open_pdf, written(PAYLOAD, b"", name=b"(a) /X [[][][][][][]]"))
     assert opened.contents == [PAYLOAD]
     assert opened.ended is not None
+    assert opened.ended.reason is UnscannedReason.OVER_BUDGET
     assert "over 3" in opened.ended.detail
 
 

@@ -152,10 +152,10 @@ def test_text_is_no_destination() -> None:
     "piece", [b"{", b"}", b"{}", b"\\a", b"\\'41", b"{\\objdata ", b"{\\pict 41}", b"\\bin1 x", b"\\"]
 )
 def test_tokens_are_bounded(piece: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A document of nothing but tokens ends, where there are too many of them as not unpackable."""
+    """A document of nothing but tokens ends, where there are too many of them as over budget."""
     monkeypatch.setattr(rtf, "MAX_TOKENS", 10_000)
     ended = Opened(open_rtf, rb"{\rtf1{\objdata " + piece * 15_000, max_members=10**6).ended
-    assert ended is None or ended.reason is UnscannedReason.NOT_UNPACKABLE
+    assert ended is None or ended.reason is UnscannedReason.OVER_BUDGET
     assert (ended is not None) == (piece not in {b"}", b"\\"})
 
 

@@ -198,14 +198,14 @@ def test_properties_that_cannot_be_read(properties: bytes) -> None:
 
 
 def test_counts_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    """More attributes or properties than any message has are not unpackable, behind those that were read."""
+    """More attributes or properties than any message has are over budget, behind those that were read."""
     monkeypatch.setattr(tnef, "MAX_ATTRIBUTES", 10)
     monkeypatch.setattr(mapi, "MAX_PROPERTIES", 10)
     few = [struct.pack("<HHI", 3, 0x3705, 1)] * 20
     opened = Opened(open_tnef, stream(RENDERING, attribute(2, 0x69005, listed(*few)), *[RENDERING] * 20))
     assert [each.detail for each in opened.unopened] == ["over 10 MAPI properties"]
     assert opened.ended is not None
-    assert opened.ended.reason is UnscannedReason.NOT_UNPACKABLE
+    assert opened.ended.reason is UnscannedReason.OVER_BUDGET
 
 
 def test_limits() -> None:

@@ -91,7 +91,7 @@ def _headers() -> list[Bomb]:
         Bomb(
             "480 continuations of 500 bytes, in 20 parts",
             lambda: parts(*[messages.continuations(480, b"a%41" * 120)] * 20),
-            "",
+            "budget.names",
         ),
         Bomb("2 MB of opened comments", lambda: field(b"Content-Type: ", b"(", count=8), "mime.field.comment"),
         Bomb("5 MB of empty comments in names", lambda: field(b"Content", b"()", b"-Type: a/b"), "header.name.comment"),
@@ -200,8 +200,8 @@ def _documents() -> list[Bomb]:
         Bomb("RTF with 100,000 objects", lambda: attached(d.rtf_of_objects(100_000)), "budget.components"),
         Bomb("RTF with 500,000 runs of 100 MB", lambda: attached(d.rtf_of_binary_runs(500_000)), ""),
         Bomb("compound file in a circle", lambda: attached(d.compound_file_in_a_circle(20_000)), "not_unpackable"),
-        Bomb("TNEF with a million attributes", lambda: attached(d.tnef_of_attributes(_MB)), "not_unpackable"),
+        Bomb("TNEF with a million attributes", lambda: attached(d.tnef_of_attributes(_MB)), "budget.elements"),
         Bomb("TNEF in TNEF, 100 times", lambda: attached(d.tnef_in_tnef(100)), "budget.depth"),
         Bomb("CMS with 300 MB, compressed", lambda: attached(d.cms_of_zeros(300 * _MB)), "budget.ratio"),
-        Bomb("CMS with a million strings in each other", lambda: attached(d.cms_of_sequences(_MB)), "not_unpackable"),
+        Bomb("CMS with a million strings in each other", lambda: attached(d.cms_of_sequences(_MB)), "budget.elements"),
     ]

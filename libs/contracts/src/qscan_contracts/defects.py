@@ -125,6 +125,7 @@ CATALOGUE: dict[FindingId, DefectKind] = dict(
         _kind("budget.component_bytes", "", hides=True, title="a component has too many bytes"),
         _kind("budget.ratio", "", hides=True, title="expands too much"),
         _kind("budget.parameters", "", hides=True, title="too many parameters"),
+        _kind("budget.elements", "", hides=True, title="too many elements in a container, or too deeply nested ones"),
         _kind("budget.names", "", hides=True, title="too many characters in file names"),
         _kind("budget.header_bytes", "", hides=True, title="too many header bytes"),
         _kind("budget.header_lines", "", hides=True, title="too many header lines"),

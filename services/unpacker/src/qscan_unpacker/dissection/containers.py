@@ -148,7 +148,7 @@ class Containers:
         encrypted = reply.reason is UnscannedReason.ENCRYPTED
         place = self._place(container, reply.names, encrypted=encrypted)
         self._collector.unopened(place, reply.size, reply.reason, reply.detail)
-        self._note_limit(place.path, reply.detail)
+        self._note_limit(place.path, reply.reason, reply.detail)
         if encrypted:
             self._collector.note("archive.encrypted", place.path, 0)
 
@@ -172,9 +172,11 @@ class Containers:
     def _report(self, found: Found, reason: UnscannedReason, detail: str) -> None:
         path = found.component.path
         self._collector.report(path, reason, detail)
-        self._note_limit(path, detail)
+        self._note_limit(path, reason, detail)
 
-    def _note_limit(self, path: ComponentPath, detail: str) -> None:
-        """What a report calls by the name of a defect is one."""
+    def _note_limit(self, path: ComponentPath, reason: UnscannedReason, detail: str) -> None:
+        """What a report calls by the name of a defect is one; a limit of a format has no name of its own."""
         if FindingId(detail) in CATALOGUE:
             self._collector.note(detail, path, 0, within=path)
+        elif reason is UnscannedReason.OVER_BUDGET:
+            self._collector.note("budget.elements", path, 0, detail=detail, within=path)

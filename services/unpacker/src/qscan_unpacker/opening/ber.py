@@ -92,7 +92,7 @@ def children(data: memoryview, parent: Element) -> Iterator[Element]:
             walk = _Walk(data, child, allowed)
             allowed -= sum(1 for _ in walk)
             at = walk.at
-    raise UnreadableError(UnscannedReason.NOT_UNPACKABLE, f"BER: over {MAX_CHILDREN} elements in one")
+    raise UnreadableError(UnscannedReason.OVER_BUDGET, f"BER: over {MAX_CHILDREN} elements in one")
 
 
 def octets(data: memoryview, string: Element) -> Iterator[bytes]:
@@ -157,9 +157,9 @@ class _Walk:
             if child.constructed:
                 self._open.append(child)
                 if len(self._open) > MAX_DEPTH:
-                    raise UnreadableError(UnscannedReason.NOT_UNPACKABLE, f"BER: over {MAX_DEPTH} elements deep")
+                    raise UnreadableError(UnscannedReason.OVER_BUDGET, f"BER: over {MAX_DEPTH} elements deep")
             yield child
-        raise UnreadableError(UnscannedReason.NOT_UNPACKABLE, f"BER: over {MAX_ELEMENTS} elements")
+        raise UnreadableError(UnscannedReason.OVER_BUDGET, f"BER: over {MAX_ELEMENTS} elements")
 
     def _closed(self, parent: Element) -> bool:
         if parent.indefinite and _is_end(self._data, self.at):

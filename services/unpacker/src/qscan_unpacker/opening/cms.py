@@ -78,7 +78,7 @@ def _events(data: memoryview, request: OpenRequest) -> Iterator[Event]:
         content = _Content(inner.type, _unwrapped(data, inner))
         if content.value is None:
             return
-    raise UnreadableError(UnscannedReason.NOT_UNPACKABLE, f"over {MAX_NESTED} cryptographic messages in each other")
+    raise UnreadableError(UnscannedReason.OVER_BUDGET, f"over {MAX_NESTED} cryptographic messages in each other")
 
 
 def _unwrapped(data: memoryview, inner: _Content) -> ber.Element | None:

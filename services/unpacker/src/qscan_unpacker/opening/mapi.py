@@ -80,7 +80,7 @@ def properties(data: memoryview) -> Iterator[Property]:
     except _Ended:
         raise UnreadableError(UnscannedReason.NOT_UNPACKABLE, "MAPI properties end too early") from None
     if stated > MAX_PROPERTIES:
-        raise UnreadableError(UnscannedReason.NOT_UNPACKABLE, f"over {MAX_PROPERTIES} MAPI properties")
+        raise UnreadableError(UnscannedReason.OVER_BUDGET, f"over {MAX_PROPERTIES} MAPI properties")
 
 
 def _values(cursor: _Cursor, id_: int, type_: int) -> Iterator[Property]:

@@ -86,8 +86,8 @@ def _events(data: memoryview, request: OpenRequest) -> Iterator[Event]:
         yield from files.events(encrypted=encrypted)
         if not document.is_encrypted:
             yield from _literal_files(data, frozenset(_offsets(document, files)))
-        if problem:
-            raise UnreadableError(UnscannedReason.NOT_UNPACKABLE, f"PDF: {problem}")
+        if problem is not None:
+            raise problem
 
 
 def _opened(data: memoryview, passwords: tuple[str, ...]) -> tuple[pikepdf.Pdf, str]:
@@ -116,6 +116,10 @@ def _in_clear(document: pikepdf.Pdf) -> Iterator[bytes]:
     yield from pieces_of(clear.getbuffer())
 
 
+def _damaged(error: Exception) -> UnreadableError:
+    return UnreadableError(UnscannedReason.NOT_UNPACKABLE, f"PDF: {type(error).__name__}")
+
+
 class _TooManyError(Exception):
     """There is more to look at than any document has."""
 
@@ -133,21 +137,22 @@ class _Files:
     """Names in name trees, by the number of the file specification."""
     specifications: list[tuple[tuple[int, int], pikepdf.Object]] = field(default_factory=list)
 
-    def collect(self, document: pikepdf.Pdf) -> str:
-        """Look through all objects; returns what kept it from some of them, empty where nothing did."""
-        problem = ""
+    def collect(self, document: pikepdf.Pdf) -> UnreadableError | None:
+        """Look through all objects; returns what kept it from some of them, None where nothing did."""
+        problem = None
         try:
             if len(document.get_xref_table()) > MAX_OBJECTS:
-                return f"over {MAX_OBJECTS} objects"
+                return UnreadableError(UnscannedReason.OVER_BUDGET, f"PDF: over {MAX_OBJECTS} objects")
             for found in document.objects:
                 try:
                     self._look_at(found)
                 except _TooManyError:
-                    return f"over {MAX_LOOKS} arrays and dictionaries that may be of files"
+                    detail = f"PDF: over {MAX_LOOKS} arrays and dictionaries that may be of files"
+                    return UnreadableError(UnscannedReason.OVER_BUDGET, detail)
                 except _LIBRARY_ERRORS as error:
-                    problem = type(error).__name__
+                    problem = _damaged(error)
         except _LIBRARY_ERRORS as error:
-            problem = type(error).__name__
+            problem = _damaged(error)
         return problem
 
     def _look_at(self, found: pikepdf.Object) -> None:
@@ -287,4 +292,4 @@ def _literal_files(data: memoryview, known: frozenset[int]) -> Iterator[Event]:
         if not known & {start, start - shift}:
             content = _LINE_END.sub(b"", raw[stream.end() : end], count=1)
             yield Member((), decoded(content, named_in(raw[head : stream.start()])))
-    raise UnreadableError(UnscannedReason.NOT_UNPACKABLE, f"PDF: over {MAX_LITERALS} marks of embedded files")
+    raise UnreadableError(UnscannedReason.OVER_BUDGET, f"PDF: over {MAX_LITERALS} marks of embedded files")

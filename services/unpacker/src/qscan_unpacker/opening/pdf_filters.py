@@ -40,7 +40,7 @@ def decoded(content: bytes, filters: Iterable[str]) -> Iterator[bytes]:
     """
     names = [name for name in filters if name != "/Crypt"]  # The identity: the library has decrypted already.
     if len(names) > MAX_FILTERS:
-        raise UnreadableError(UnscannedReason.NOT_UNPACKABLE, f"PDF stream with over {MAX_FILTERS} filters")
+        raise UnreadableError(UnscannedReason.OVER_BUDGET, f"PDF stream with over {MAX_FILTERS} filters")
     pieces: Iterator[bytes] = (content[at : at + _FEED_BYTES] for at in range(0, len(content), _FEED_BYTES))
     for name in names:
         if name not in _FILTERS:

@@ -117,7 +117,7 @@ def _destinations(data: bytes) -> Iterator[_Destination]:
     """Yield the destinations, each when its group ends.
 
     Raises:
-        UnreadableError: `not_unpackable`: more tokens than a document has that means no harm.
+        UnreadableError: `over_budget`: more tokens than a document has that means no harm.
     """
     reader = _Reader(data)
     while (start := _START.search(data, reader.at)) is not None:
@@ -144,7 +144,7 @@ class _Reader:
             self._tokens -= 1
             if self._tokens < 0:
                 detail = f"RTF with over {MAX_TOKENS} tokens in destinations"
-                raise UnreadableError(UnscannedReason.NOT_UNPACKABLE, detail)
+                raise UnreadableError(UnscannedReason.OVER_BUDGET, detail)
             self.at = token.end()
             yield from self._take(token)
             if self._current is None and not self._outer:

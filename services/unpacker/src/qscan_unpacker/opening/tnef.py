@@ -121,7 +121,7 @@ class _Stream:
                 self._notes.append(Noted("archive.size_wrong", at, len(data) - at))
             yield data[at], int.from_bytes(data[at + 1 : at + 3], "little"), data[start : start + size]
             at = start + size + _CHECKSUM_BYTES
-        raise UnreadableError(UnscannedReason.NOT_UNPACKABLE, f"TNEF with over {MAX_ATTRIBUTES} attributes")
+        raise UnreadableError(UnscannedReason.OVER_BUDGET, f"TNEF with over {MAX_ATTRIBUTES} attributes")
 
     def _of_message(self, attribute: int, value: memoryview) -> Iterator[Event]:
         match attribute:
