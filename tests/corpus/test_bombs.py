@@ -41,6 +41,7 @@ def test_bomb_ends_and_is_named(bomb: Bomb, opening: Sandbox) -> None:
     assert seen.components <= LIMITS.max_components + 1
     assert seen.decoded_bytes <= LIMITS.max_decoded_bytes
     assert not bomb.named or bomb.named in seen.said, seen.said
+    assert "unpacker_failed" not in seen.said, "which the sender would try again"
     assert seen.breaches == ()
 
 

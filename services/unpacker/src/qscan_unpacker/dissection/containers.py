@@ -10,6 +10,7 @@ from qscan_contracts.components import CandidateName
 from qscan_contracts.defects import CATALOGUE
 from qscan_contracts.ids import ComponentPath, FindingId
 from qscan_contracts.vocabulary import NameSource, Origin, UnscannedReason
+from qscan_unpacker.dissection.budget import OverBudgetError
 from qscan_unpacker.dissection.collecting import Collector, Found, Place
 from qscan_unpacker.dissection.holding import HeldContent
 from qscan_unpacker.opening.kinds import ContainerKind
@@ -34,6 +35,10 @@ class _BombError(Exception):
     """More comes out of a container than any honest one holds."""
 
 
+MAX_BOMBS = 3
+"""Of one message. Each ends its child, and a message has `MAX_CHILDREN` of these at most."""
+
+
 @dataclass(frozen=True)
 class _Container:
     found: Found
@@ -48,6 +53,7 @@ class Containers:
         self._collector, self._explore = collector, explore
         self._pending: deque[_Container] = deque()
         self._came_out_bytes = 0
+        self._bombs = 0
 
     def __bool__(self) -> bool:
         """Whether there are any left."""
@@ -73,6 +79,8 @@ class Containers:
                 continue
             reported.add((done.reason, done.detail))
             self._report(container.found, done.reason, done.detail)
+        if self._bombs >= MAX_BOMBS:
+            raise OverBudgetError("budget.ratio")
 
     def _open(
         self, found: Found, kind: ContainerKind, opening: Opening, passwords: tuple[str, ...]
@@ -83,6 +91,8 @@ class Containers:
         budget = self._collector.budget
         budget.charge_time()
         limits = budget.limits
+        if budget.components >= limits.max_components:
+            raise OverBudgetError("budget.components")
         request = OpenRequest(
             kind,
             passwords,
@@ -111,6 +121,7 @@ class Containers:
                         case Piece() | Ended():
                             continue  # of a member that never began; whoever checks the child knows
         except _BombError:
+            self._bombs += 1
             return members, Done(UnscannedReason.BOMB, "budget.ratio")
         finally:
             budget.spent_s += opening.cpu_s_used - before_s
