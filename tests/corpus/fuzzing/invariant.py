@@ -238,7 +238,7 @@ def _reports(dissection: Dissection) -> Iterator[str]:
     for component in dissection.unopened:
         if component.path not in reported:
             yield f"{component.path} could not be had, and no report says so"
-    noted = {defect.id for defect in dissection.defects}
+    noted = {str(defect.id) for defect in dissection.defects}
     noted |= {defect.detail for defect in dissection.defects if defect.id == "budget.elements"}
     for report in dissection.reports:
         if report.path not in paths:
