@@ -1,16 +1,17 @@
 """One message through the dissector, and what of the invariant it breaks."""
 
-import hashlib
 import tempfile
 import time
 import traceback
+from collections.abc import Iterator
 from pathlib import Path
 
-from qscan_contracts.ids import Sha256
+from qscan_contracts.vocabulary import Origin
 from qscan_unpacker.dissection.budget import Budget, Limits
+from qscan_unpacker.dissection.collecting import MAIN_READING, Dissection
 from qscan_unpacker.dissection.dissector import Dissector
-from qscan_unpacker.dissection.holding import Holding, MemoryContent
-from tests.corpus.fuzzing.invariant import breaches
+from qscan_unpacker.dissection.holding import Holding, content_of
+from tests.corpus.fuzzing.invariant import MESSAGES, breaches, ran_out
 
 MAX_FIXED_S = 2.0
 MAX_S_PER_BYTE = 50e-6
@@ -22,7 +23,7 @@ def findings(raw: bytes, limits: Limits | None = None) -> list[str]:
     limits = limits or Limits()
     started_s = time.thread_time()
     with Holding(Path(tempfile.gettempdir())) as holding:
-        content, digest = MemoryContent(raw), Sha256(hashlib.sha256(raw).hexdigest())
+        content, digest = content_of(raw)
         dissector = Dissector(raw, digest, holding, Budget(limits, time.thread_time), content)
         try:
             dissection = dissector.dissect()
@@ -31,6 +32,29 @@ def findings(raw: bytes, limits: Limits | None = None) -> list[str]:
             return [f"{type(error).__name__} in {Path(where.filename).name}:{where.lineno}: {error}"]
         taken_s = time.thread_time() - started_s
         found = breaches(dissection, raw, max_depth=limits.max_depth, max_components=limits.max_components)
+        found += [] if found else _lost(dissection, limits)
     if taken_s > MAX_FIXED_S + MAX_S_PER_BYTE * len(raw):
         found.append(f"took {taken_s:.1f} s for {len(raw)} bytes")
     return found
+
+
+def _lost(dissection: Dissection, limits: Limits) -> Iterator[str]:
+    """What is found in a message by itself is found in it where it is the part of another as well."""
+    if ran_out(dissection):
+        return
+    known = {one.component.sha256 for one in dissection.found}
+    for found in dissection.found:
+        component = found.component
+        # Of readings that few have, what was walked in another is not walked again; a defect says that they differ.
+        main = found.reading == MAIN_READING and component.offset is not None and component.origin is Origin.PART
+        if not main or component.content_type not in MESSAGES or not component.size:
+            continue
+        alone = found.content.read(0, component.size)
+        with Holding(Path(tempfile.gettempdir())) as holding:
+            budget = Budget(limits, lambda: 0.0)
+            content, digest = content_of(alone)
+            inside = Dissector(alone, digest, holding, budget, content).dissect()
+        for one in inside.found:
+            blank = not one.content.read(0, one.content.size).strip()
+            if one.component.sha256 not in known and not blank and not ran_out(inside):
+                yield f"component {one.component.path} of the message {component.path} is found there alone"

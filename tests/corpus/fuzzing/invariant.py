@@ -28,7 +28,7 @@ from qscan_contracts.vocabulary import Origin, UnscannedReason
 from qscan_unpacker.dissection.collecting import MAIN_READING, Dissection
 
 _CONTENT = frozenset({Origin.PART, Origin.PREAMBLE, Origin.EPILOGUE})
-_MESSAGES = frozenset({"message/rfc822", "message/global", "message/news", "message/rfc2822"})
+MESSAGES = frozenset({"message/rfc822", "message/global", "message/news", "message/rfc2822"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +134,7 @@ def _coverage(dissection: Dissection, raw: bytes) -> Iterator[str]:
             covering[start, end].append(number)
     encoded = {defect.component for defect in dissection.defects if defect.id == "mime.message.encoded"}
     messages = [
-        one for one in dissection.found if one.component.content_type in _MESSAGES and one.component.path not in encoded
+        one for one in dissection.found if one.component.content_type in MESSAGES and one.component.path not in encoded
     ]
     readings = [MAIN_READING]
     while readings:

@@ -113,7 +113,7 @@ class Collector:
         self.dissection, self.budget, self._holding = dissection, budget, holding
         self._noted: Counter[str] = Counter()
         self._children: Counter[ComponentPath] = Counter()
-        self._known: dict[Sha256, set[CandidateName]] = {}
+        self._known: dict[tuple[Sha256, bool], set[CandidateName]] = {}
 
     def note(
         self,
@@ -200,7 +200,7 @@ class Collector:
         if place.further and self._is_known(sha256, place):
             return None
         self._charge_names(place)
-        self._known.setdefault(sha256, set()).update(place.names)
+        self._known.setdefault(_read_as(sha256, place), set()).update(place.names)
         size = content.size
         head = content.view() if size <= _HEAD_BYTES else content.read(0, _HEAD_BYTES)
         component = _component(place, size, sha256, true_type(head, size))
@@ -212,7 +212,8 @@ class Collector:
         self.budget.charge_names(len(place.declared) + sum(len(name.text) for name in place.names))
 
     def _is_known(self, sha256: Sha256, place: Place) -> bool:
-        return sha256 in self._known and self._known[sha256].issuperset(place.names)
+        key = _read_as(sha256, place)
+        return key in self._known and self._known[key].issuperset(place.names)
 
     def _charged(self, pieces: Iterable[Piece]) -> Iterable[Piece]:
         size = 0
@@ -220,6 +221,11 @@ class Collector:
             size += len(piece)
             self.budget.charge_bytes(len(piece), of_component=size)
             yield piece
+
+
+def _read_as(sha256: Sha256, place: Place) -> tuple[Sha256, bool]:
+    """What tells components apart: their bytes, and whether these are walked as a message or searched as a text."""
+    return sha256, place.declared.startswith("message/")
 
 
 def _component(place: Place, size: int, sha256: Sha256, detected_type: str) -> Component:
