@@ -17,6 +17,7 @@ from qscan_unpacker.dissection.budget import Budget, Limits
 from qscan_unpacker.dissection.collecting import Dissection, Found, Span, SpanKind
 from qscan_unpacker.dissection.dissector import Dissector
 from qscan_unpacker.dissection.holding import Holding, content_of
+from tests.corpus.fuzzing.checking import lost
 from tests.corpus.fuzzing.invariant import Range, breaches, gaps, ran_out
 
 RAW = b"""\
@@ -267,6 +268,13 @@ def test_nothing_need_be_covered_where_the_budget_ran_out() -> None:
         too_many = replace(limits, max_components=0)
         dissection.found.append(Found(dissection.found[0].component, dissection.found[0].content))
         assert any("0 are allowed" in one for one in seen(dissection, limits=too_many))
+
+
+def test_what_is_lost_in_a_message_in_a_message_is_seen(dissection: Dissection) -> None:
+    """The message by itself is dissected, too, and what comes of it must be there."""
+    assert list(lost(dissection, Limits())) == []
+    dissection.found = [one for one in dissection.found if one.component.parent != "2"]
+    assert list(lost(dissection, Limits())) == ["component 1 of the message 2 is found there alone"]
 
 
 @pytest.mark.parametrize(
