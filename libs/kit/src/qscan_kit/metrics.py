@@ -68,7 +68,7 @@ COMPONENTS = _counter("qscan_components", "Components found by the dissector.", 
 CONTAINERS = _counter(
     "qscan_containers",
     "Containers that were given to the sandbox, by how that ended.",
-    kind=("archive", "cms", "compressed", "ole", "pdf", "rtf", "tnef", "zip"),
+    kind=("archive", "cms", "compressed", "ole", "onenote", "pdf", "rtf", "tnef", "zip"),
     outcome=("opened", "stopped", *UnscannedReason),
 )
 OPENING_SECONDS = _seconds(
